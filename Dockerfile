@@ -1,0 +1,35 @@
+# The server in one image: runs as nobody in particular, writes to /data only (works with a read-only root).
+
+FROM python:3.12-slim AS build
+WORKDIR /src
+COPY requirements.lock ./
+# Every wheel is checked against the hashes; which of them the image needs is decided below by the package itself.
+RUN pip wheel --no-cache-dir --require-hashes --no-deps -r requirements.lock -w /wheels
+COPY setup.cfg pyproject.toml LICENSE README.md holdfast.py ./
+COPY protocol protocol
+COPY server server
+COPY client client
+RUN python -m venv /build && /build/bin/pip install --no-cache-dir --no-index --find-links=/wheels setuptools \
+ && /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation -w /wheels . \
+ && python -m venv /opt/holdfast \
+ && /opt/holdfast/bin/pip install --no-cache-dir --no-index --find-links=/wheels 'holdfast[server,speed]' \
+ && /opt/holdfast/bin/pip check \
+ && /opt/holdfast/bin/python -m compileall -q /opt/holdfast/lib \
+ && /opt/holdfast/bin/pip uninstall --yes --quiet pip \
+ && install -d -o 65532 -g 65532 /data
+
+FROM python:3.12-slim
+LABEL org.opencontainers.image.title="Holdfast" org.opencontainers.image.licenses="MIT"
+ENV PATH=/opt/holdfast/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+COPY --from=build /opt/holdfast /opt/holdfast
+COPY --from=build --chown=65532:65532 /data /data
+USER 65532:65532
+WORKDIR /data
+VOLUME /data
+EXPOSE 8080
+# SIGTERM drains: running answers get their grace, sockets are told to come back, then exit 0.
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
+ENTRYPOINT ["holdfast"]
+CMD ["serve", "--host", "0.0.0.0", "--port", "8080", "--data", "/data"]

@@ -1,0 +1,1 @@
+"""What both ends of a Holdfast connection must agree on. Pure: no clock, no randomness, no input or output."""

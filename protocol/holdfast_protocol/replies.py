@@ -1,0 +1,239 @@
+"""Replies: the one answer to each command, with the command's `ref`; and the rows that they carry."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from .events import KnownEvent, Outcome, snake
+from .lifecycle import Status
+from .transcript import Transcript
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of the rows in replies and in the feed."""
+
+
+class ChatRow(Row, frozen=True, kw_only=True):
+    """A chat. `version` rises with every change: of two rows of one chat the higher one holds."""
+
+    chat_id: str
+    version: int
+    title: str
+    agent: str | None = None
+    created_at: int = 0
+    updated_at: int = 0
+    seen_at: int = 0
+    archived: bool = False
+    deleted: bool = False
+
+
+class RequestRow(Row, frozen=True, kw_only=True):
+    """A request. `version` rises with every change of this row. `place`: how many are before it in the queue."""
+
+    request_id: str
+    version: int
+    status: Status
+    agent: str
+    chat_id: str | None = None
+    message_id: str | None = None
+    created_at: int = 0
+    updated_at: int = 0
+    attempt: int = 0
+    place: int | None = None
+    outcome: Outcome | None = None
+    title: str = ""
+
+
+class MessageRow(Row, frozen=True, kw_only=True):
+    """A message. An answer's id is its request's id; its `transcript` is there once the request has ended."""
+
+    message_id: str
+    chat_id: str
+    role: Literal["user", "assistant"]
+    parent_id: str | None = None
+    created_at: int = 0
+    text: str = ""
+    transcript: Transcript | None = None
+    status: Status | None = None
+    damaged: bool = False
+
+
+class AgentRow(Row, frozen=True, kw_only=True):
+    """An agent that requests may name."""
+
+    name: str
+    description: str = ""
+    model: str = ""
+    default: bool = False
+
+
+class HitRow(Row, frozen=True, kw_only=True):
+    """A search hit. `snippet` marks what was found between U+0002 and U+0003."""
+
+    chat_id: str
+    title: str
+    message_id: str | None = None
+    role: str | None = None
+    snippet: str = ""
+    created_at: int = 0
+
+
+ProbeState = Literal["running", "accepted", "ended", "unknown"]
+
+
+class ProbeRow(Row, frozen=True, kw_only=True):
+    """What has become of a request: running (or waiting), accepted and not started, ended, or not known here."""
+
+    request_id: str
+    state: ProbeState
+    status: Status | None = None
+    chat_id: str | None = None
+    cursor: str | None = None
+
+
+class ReplyBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=snake):
+    """What every reply has."""
+
+    ref: int
+
+
+class Error(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag=snake):
+    """The command was refused, or (without `ref`) a frame could not be read. `code` is stable; `message` says what to
+    do; `retryable` tells whether the same command may succeed later, `retry_after_ms` when."""
+
+    code: str
+    message: str
+    ref: int | None = None
+    retryable: bool = False
+    retry_after_ms: int | None = None
+    request_id: str | None = None
+
+
+class Welcome(ReplyBase, frozen=True, kw_only=True):
+    """The connection may be used. `user` is who it belongs to. `durability`: what an acknowledgement survives."""
+
+    server: str
+    user: str
+    heartbeat_s: float
+    durability: Literal["process", "power"] = "process"
+    limits: dict[str, int] = {}
+    draining: bool = False
+
+
+class Pong(ReplyBase, frozen=True, kw_only=True):
+    """Alive; `at` is the server's clock in milliseconds."""
+
+    at: int
+
+
+class Done(ReplyBase, frozen=True, kw_only=True):
+    """It has been done."""
+
+
+class Submitted(ReplyBase, frozen=True, kw_only=True):
+    """The request is durable (I4). `created` is false if it was there already. `cursor` is its start."""
+
+    request_id: str
+    chat_id: str | None = None
+    message_id: str | None = None
+    parent_id: str | None = None
+    created: bool = True
+    status: Status = "queued"
+    cursor: str = ""
+
+
+class SubmittedMany(ReplyBase, frozen=True, kw_only=True):
+    """One result per request, in order."""
+
+    results: list[Submitted | Error]
+
+
+ResetReason = Literal["start", "unknown_epoch", "ahead", "superseded", "purged"]
+
+
+class Subscribed(ReplyBase, frozen=True, kw_only=True):
+    """Pages follow: from the cursor that was sent, or, if `reset` says why not, a snapshot first."""
+
+    request_id: str
+    status: Status
+    chat_id: str | None = None
+    reset: ResetReason | None = None
+
+
+class CancelResult(ReplyBase, frozen=True, kw_only=True):
+    """`won`: this call ended the request; otherwise `status` is the outcome that stands."""
+
+    won: bool
+    status: Status
+
+
+class Probed(ReplyBase, frozen=True, kw_only=True):
+    """One row per id, in order."""
+
+    requests: list[ProbeRow]
+
+
+class Requests(ReplyBase, frozen=True, kw_only=True):
+    """A page of requests; `next` goes on, as `before`."""
+
+    requests: list[RequestRow]
+    next: str | None = None
+
+
+class Log(ReplyBase, frozen=True, kw_only=True):
+    """Events as they were written, from `start`; `next` is the offset after them; `sealed` if the log ends there."""
+
+    request_id: str
+    start: int
+    next: int
+    events: list[KnownEvent]
+    sealed: bool = False
+
+
+class Watching(ReplyBase, frozen=True, kw_only=True):
+    """Feed pushes follow; `reset` if they begin with a snapshot."""
+
+    cursor: str
+    reset: ResetReason | None = None
+
+
+class Chats(ReplyBase, frozen=True, kw_only=True):
+    """A page of chats; `next` goes on, as `before`."""
+
+    chats: list[ChatRow]
+    next: str | None = None
+
+
+class Chat(ReplyBase, frozen=True, kw_only=True):
+    """The chat as it is now."""
+
+    chat: ChatRow
+
+
+class Messages(ReplyBase, frozen=True, kw_only=True):
+    """A page of messages, and the requests of the chat that have no outcome yet."""
+
+    messages: list[MessageRow]
+    requests: list[RequestRow] = []
+    next: str | None = None
+
+
+class Found(ReplyBase, frozen=True, kw_only=True):
+    """Search hits, best first."""
+
+    hits: list[HitRow]
+    next: str | None = None
+
+
+class Agents(ReplyBase, frozen=True, kw_only=True):
+    """The agents."""
+
+    agents: list[AgentRow]
+
+
+Reply = (
+    Error | Welcome | Pong | Done | Submitted | SubmittedMany | Subscribed | CancelResult | Probed | Requests | Log
+    | Watching | Chats | Chat | Messages | Found | Agents
+)  # fmt: skip

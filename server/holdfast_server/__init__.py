@@ -1,0 +1,1 @@
+"""The Holdfast server: answers that belong to the server, not to a socket."""

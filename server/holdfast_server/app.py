@@ -1,0 +1,329 @@
+"""The composition root: the only place that names concrete parts, puts them together, starts and stops them.
+
+Start: store (which recovers what a crash left), history, projector, runner, doors, in that order, and only then the
+port. Stop, on SIGTERM: not ready; new requests are refused with a retryable code; nothing more is claimed; what runs
+may finish within the grace, the rest is handed over; sockets are closed with 1012, spread over time; exit 0. A second
+signal ends it at once; what that cuts off is recovered at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from . import health
+from .admission import Admission, Bounds
+from .agents.base import Agent, Clocks, Profile
+from .chats import Chats
+from .config import AgentSection, Config, ConfigError, load
+from .delivery import Delivery
+from .doors.websocket import WebSocketDoor
+from .feed import Feed
+from .identity import Identity, NoIdentity, TokenIdentity
+from .ids import new_id
+from .journal import Journal
+from .logs import configure
+from .projector import Projector
+from .requests import Requests
+from .runner import Runner
+from .stores.base import Owner, Unavailable
+from .stores.sqlite import SqliteStore
+from .tasks import Tasks
+
+log = structlog.get_logger(__name__)
+
+SEND_BUFFER_BYTES: Final = 64 * 1024
+"""Kernel memory per connection that stops reading; inherited from the listening socket. The kernel doubles it."""
+
+BACKLOG: Final = 4096
+"""Connections waiting to be accepted: after a restart everybody comes back at once."""
+
+HEADER_DEADLINE_S: Final = 15
+"""How long an HTTP connection may sit without a complete request; the library's default is an hour."""
+
+SWEEP_S: Final = 5.0
+
+
+def now_ms() -> int:
+    """The wall clock: for people, never for order."""
+    return time.time_ns() // 1_000_000
+
+
+class Node:
+    """One server process, put together from a configuration."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._check()
+        limits, store = config.limits, config.store
+        self.folder = Path(store.folder)
+        self.store = SqliteStore(
+            self.folder, durability=store.durability, now_ms=now_ms, lock_wait_s=store.lock_wait_s,
+            owner_running_max=limits.user_running_max,
+        )  # fmt: skip
+        self.agents = make_agents(config)
+        profiles = {name: agent.profile for name, agent in self.agents.items()}
+        self.tasks = Tasks("node")
+        self.journal = Journal(self.store, now_ms=now_ms)
+        url = store.history or f"sqlite+aiosqlite:///{self.folder / 'history.db'}"
+        self.chats = Chats(url, now_ms=now_ms, undo_s=store.undo_s)
+        self.projector = Projector(self.store, self.chats, self.tasks)
+        self.admission = Admission(
+            self.journal,
+            Bounds(
+                user_open_max=limits.user_open_max,
+                open_max=limits.open_max,
+                live_bytes_max=limits.live_bytes_max,
+            ),
+        )
+        default = config.default_agent or next(iter(self.agents))
+        self.requests = Requests(
+            self.journal,
+            self.chats,
+            self.projector,
+            self.admission,
+            profiles,
+            default,
+            now_ms=now_ms,
+            new_id=new_id,
+        )
+        self.feed = Feed(self.journal, self.requests.first_chats)
+        self.chats.observe(self.feed.chat_changed)
+        self.delivery = Delivery(self.journal, self.feed)
+        self.runner = Runner(
+            self.store, self.agents, self.requests.history, slots=limits.slots, now_ms=now_ms
+        )
+        self.identity = make_identity(config)
+        self.door = WebSocketDoor(self.requests, self.delivery, self.feed, self.identity, config)
+        self._web: web.AppRunner | None = None
+        self._starting = True
+        self.port = config.server.port
+
+    def _check(self) -> None:
+        server, identity = self.config.server, self.config.identity
+        if identity.kind == "none" and not is_loopback(server.host):
+            raise ConfigError(
+                f"identity.kind: `none` lets everybody in, and server.host is {server.host}; "
+                'set identity.kind = "tokens", or listen on 127.0.0.1'
+            )
+        if identity.kind == "tokens" and not identity.tokens:
+            raise ConfigError("identity.tokens: give at least one token")
+
+    def trouble(self) -> str | None:
+        """Why no work should come here, or None."""
+        if self._starting:
+            return "starting"
+        if self.admission.draining:
+            return "draining"
+        return self.store.trouble
+
+    async def start(self) -> None:
+        """Take the data into use, then listen. Raises: ConfigError, Unavailable, OSError."""
+        listening = listen(self.config.server.host, self.config.server.port)
+        self.port = listening.getsockname()[1]
+        try:
+            await self.store.start()
+            await self.chats.start()
+            await self.projector.start()
+            await self.runner.start()
+            self.delivery.start()
+            self.tasks.start(self._sweep(), "sweep")
+            app = web.Application(client_max_size=1024 * 1024)
+            self.door.add_routes(app)
+            health.add_routes(app, self.trouble, self.journal.durability)
+            self._web = web.AppRunner(
+                app,
+                handle_signals=False,
+                keepalive_timeout=HEADER_DEADLINE_S,
+                access_log=None,
+                shutdown_timeout=5.0,
+            )
+            await self._web.setup()
+            await web.SockSite(self._web, listening, backlog=BACKLOG).start()
+        except BaseException:
+            listening.close()
+            raise
+        self._starting = False
+
+    async def stop(self) -> None:
+        """Drain and stop; see the module's text."""
+        self.admission.draining = True
+        server = self.config.server
+        self.door.announce_draining()
+        await self.runner.drain(server.drain_s)
+        await self.door.close(server.close_spread_s)
+        if self._web is not None:
+            await self._web.cleanup()
+        self.delivery.close()
+        await self.tasks.close()
+        await self.projector.close()
+        await self.chats.close()
+        await self.store.close()
+        for agent in self.agents.values():
+            await agent.close()
+
+    async def _sweep(self) -> None:
+        """What is done by the clock: compaction, purge, erasing what was deleted."""
+        store = self.config.store
+        last_compaction = time.monotonic()
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            try:
+                await self.requests.erase_due()
+                if time.monotonic() - last_compaction >= store.compact_every_s:
+                    last_compaction = time.monotonic()
+                    await self.store.compact()
+                    await self.store.purge(now_ms() - int(store.keep_days * 86_400_000), store.keep_bytes)
+            except Exception as error:
+                log.error("sweep failed; it is tried again", exc_info=error)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach that address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket whose connections have a bounded send buffer. Raises: OSError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def make_identity(config: Config) -> Identity:
+    """The identity that the configuration names."""
+    if config.identity.kind == "none":
+        return NoIdentity()
+    return TokenIdentity(
+        (entry.token.value, Owner(entry.tenant, entry.user)) for entry in config.identity.tokens
+    )
+
+
+def make_agents(config: Config) -> dict[str, Agent]:
+    """The agents by name, those of files included. Raises: ConfigError."""
+    agents: dict[str, Agent] = {name: make_agent(name, section) for name, section in config.agents.items()}
+    if config.agent_files:
+        from .agents.authored import AgentFileError, load_file
+
+        for file in config.agent_files:
+            try:
+                loaded = load_file(file)
+            except AgentFileError as error:
+                raise ConfigError(f"agent_files: {error}") from None
+            for agent in loaded:
+                if agent.profile.name in agents:
+                    raise ConfigError(
+                        f"agent_files: {file}: there is an agent `{agent.profile.name}` already"
+                    )
+                agents[agent.profile.name] = agent
+    if config.default_agent is not None and config.default_agent not in agents:
+        raise ConfigError(
+            f"default_agent: there is no agent `{config.default_agent}`; there are: {', '.join(agents)}"
+        )
+    if not agents:
+        raise ConfigError("agents: there is none")
+    return agents
+
+
+def make_agent(name: str, section: AgentSection) -> Agent:
+    """One configured agent. Raises: ConfigError."""
+    clocks = section.clocks
+    profile = Profile(
+        name=name, description=section.description, model=section.model, recovery=section.recovery,
+        retries=section.retries,
+        clocks=Clocks(
+            queue_s=clocks.queue_s or None, first_output_s=clocks.first_output_s or None,
+            stall_s=clocks.stall_s or None, total_s=clocks.total_s or None,
+        ),
+    )  # fmt: skip
+    if section.kind == "demo":
+        from .agents.demo import DemoAgent
+
+        return DemoAgent(profile, pace=section.pace)
+    from .agents.openai_chat import OpenAIChat
+
+    if not section.model:
+        raise ConfigError(f"agents.{name}.model: give the model's name")
+    key = section.api_key.value if section.api_key else os.environ.get(section.api_key_env, "")
+    if not key and section.base_url is None:
+        raise ConfigError(
+            f"agents.{name}: no API key: set {section.api_key_env} in the environment, or agents.{name}.api_key"
+        )
+    return OpenAIChat(
+        profile, api_key=key or "none", base_url=section.base_url, system=section.system,
+        context_tokens=section.context_tokens,
+    )  # fmt: skip
+
+
+def serve(config_path: str | None = None, overrides: Mapping[str, Any] | None = None) -> int:
+    """Run a server until it is told to stop; the process's exit status: 0, or 2 with one line that says what is wrong."""
+    try:
+        config = load(config_path, overrides)
+        configure(config.server.log_level, config.server.log_format)
+        return asyncio.run(_serve(config))
+    except ConfigError as error:
+        print(f"holdfast: {error}", file=sys.stderr)
+    except Unavailable as error:
+        print(f"holdfast: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"holdfast: {_os_error(error, config)}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
+    return 2
+
+
+def _os_error(error: OSError, config: Config) -> str:
+    import errno
+
+    if error.errno == errno.EADDRINUSE:
+        return f"port {config.server.port} is in use; stop what listens there, or choose another with --port"
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return f"cannot write to {error.filename or config.store.folder}: {error.strerror}; choose a folder with --data"
+    return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+
+
+async def _serve(config: Config) -> int:
+    node = Node(config)
+    stopping = asyncio.Event()
+
+    def stop() -> None:
+        if stopping.is_set():
+            os._exit(1)
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await node.start()
+    host = config.server.host
+    shown = f"[{host}]" if ":" in host else host
+    print(f"holdfast: ready on http://{shown}:{node.port} (agents: {', '.join(node.agents)})", flush=True)
+    await stopping.wait()
+    log.info("stopping", grace_s=config.server.drain_s)
+    await node.stop()
+    return 0

@@ -1,0 +1,245 @@
+"""Configuration: one typed tree, filled from defaults, then `holdfast.toml`, then the environment, then the command line.
+
+An unknown key or a wrong value is an error that names the key's path and what was expected. Environment names are the
+path in capitals with `__` between levels: `HOLDFAST_SERVER__PORT=9000`. A value that is secret is a `Secret`: it prints
+as `***` wherever it lands, in logs and in `config show`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+T = TypeVar("T")
+PREFIX: Final = "HOLDFAST_"
+CLIENT_NAMES: Final = frozenset({"HOLDFAST_URL", "HOLDFAST_TOKEN", "HOLDFAST_CODEC", "HOLDFAST_CONFIG"})
+"""Names with our prefix that are not settings of the server."""
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text names the key and what was expected."""
+
+
+class Secret:
+    """A string that does not print itself."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+
+class Section(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Base of the sections."""
+
+
+class ServerSection(Section, kw_only=True):
+    """Where it listens and what it may be reached from."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
+    allowed_origins: list[str] = []
+    drain_s: Seconds = 25.0
+    close_spread_s: Seconds = 1.0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "text", "json"] = "auto"
+
+
+class StoreSection(Section, kw_only=True):
+    """Where journals and the history are kept."""
+
+    folder: str = "data"
+    durability: Literal["process", "power"] = "process"
+    history: str | None = None
+    lock_wait_s: Seconds = 30.0
+    compact_every_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    keep_days: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    keep_bytes: Positive = 10 * 1024**3
+    undo_s: Seconds = 30.0
+
+
+class Token(Section, kw_only=True):
+    """A static token and whose it is."""
+
+    token: Secret
+    user: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
+    tenant: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.@-]{0,64}$")] = ""
+
+
+class IdentitySection(Section, kw_only=True):
+    """Who may use it. `none` only on a loopback address."""
+
+    kind: Literal["none", "tokens"] = "none"
+    tokens: list[Token] = []
+
+
+class LimitsSection(Section, kw_only=True):
+    """What may be used at once."""
+
+    slots: Positive = 200
+    user_running_max: Positive = 50
+    user_open_max: Positive = 100
+    open_max: Positive = 5_000
+    live_bytes_max: Positive = 512 * 1024**2
+    answer_bytes_max: Positive = 2 * 1024**2
+    connections_max: Positive = 10_000
+    user_connections_max: Positive = 20
+    anonymous_connections_max: Positive = 20
+    connection_bytes_max: Positive = 64 * 1024
+    no_progress_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    commands_per_s: Positive = 50
+    commands_burst: Positive = 200
+
+
+class ClocksSection(Section, kw_only=True):
+    """An agent's deadlines in seconds; 0: none."""
+
+    queue_s: Seconds = 0.0
+    first_output_s: Seconds = 60.0
+    stall_s: Seconds = 90.0
+    total_s: Seconds = 600.0
+
+
+class AgentSection(Section, kw_only=True):
+    """An agent. `kind` openai_chat speaks to any OpenAI-compatible server; demo needs nothing."""
+
+    kind: Literal["openai_chat", "demo"]
+    description: str = ""
+    model: str = ""
+    base_url: str | None = None
+    api_key: Secret | None = None
+    api_key_env: str = "OPENAI_API_KEY"
+    system: str = ""
+    context_tokens: Positive = 16_000
+    retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
+    recovery: Literal["restart", "continue_", "interrupt"] = "restart"
+    pace: Annotated[float, msgspec.Meta(ge=0)] = 40.0
+    clocks: ClocksSection = msgspec.field(default_factory=ClocksSection)
+
+
+class Config(Section, kw_only=True):
+    """All of it."""
+
+    server: ServerSection = msgspec.field(default_factory=ServerSection)
+    store: StoreSection = msgspec.field(default_factory=StoreSection)
+    identity: IdentitySection = msgspec.field(default_factory=IdentitySection)
+    limits: LimitsSection = msgspec.field(default_factory=LimitsSection)
+    agents: dict[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")], AgentSection] = {}
+    agent_files: list[str] = []
+    default_agent: str | None = None
+
+
+def load(
+    path: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Config:
+    """The configuration in force. `overrides` are dotted paths (`server.port`) from the command line; without `path`,
+    `holdfast.toml` in the working folder is read if it is there. Without any agent, the demo agent is there, and the
+    OpenAI one before it where `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set. Raises: ConfigError."""
+    environ = os.environ if environ is None else environ
+    tree = _read(path)
+    for name, text in sorted(environ.items()):
+        if name.startswith(PREFIX) and name not in CLIENT_NAMES:
+            steps = name.removeprefix(PREFIX).lower().split("__")
+            if len(steps) == 1 and steps[0] not in Config.__struct_fields__:
+                continue
+            _put(tree, steps, _value(text), name)
+    for dotted, value in (overrides or {}).items():
+        if value is not None:
+            _put(tree, dotted.split("."), value, dotted)
+    config = _convert(tree)
+    if not config.agents and not config.agent_files:
+        config.agents = default_agents(environ)
+    if config.default_agent is None and config.agents:
+        config.default_agent = next(iter(config.agents))
+    return config
+
+
+def default_agents(environ: Mapping[str, str]) -> dict[str, AgentSection]:
+    """What there is when nothing is configured."""
+    agents = {}
+    if environ.get("OPENAI_API_KEY") or environ.get("OPENAI_BASE_URL"):
+        model = environ.get("OPENAI_MODEL", "gpt-4o-mini")
+        agents["openai"] = AgentSection(
+            kind="openai_chat", model=model, base_url=environ.get("OPENAI_BASE_URL") or None
+        )
+    agents["demo"] = AgentSection(
+        kind="demo", description="Works offline and says so: for trying things out."
+    )
+    return agents
+
+
+def show(config: Config) -> dict[str, Any]:
+    """The configuration as plain data, secrets masked."""
+    plain: dict[str, Any] = msgspec.to_builtins(config, enc_hook=lambda secret: repr(secret))
+    return plain
+
+
+def _read(path: str | Path | None) -> dict[str, Any]:
+    file = Path(path) if path is not None else Path("holdfast.toml")
+    if path is None and not file.exists():
+        return {}
+    try:
+        with file.open("rb") as stream:
+            return tomllib.load(stream)
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not valid TOML: {error}") from None
+
+
+def _put(tree: dict[str, Any], steps: list[str], value: Any, name: str) -> None:
+    for step in steps[:-1]:
+        below = tree.setdefault(step, {})
+        if not isinstance(below, dict):
+            raise ConfigError(f"{name}: `{step}` is a value, not a section")
+        tree = below
+    tree[steps[-1]] = value
+
+
+def _value(text: str) -> Any:
+    """An environment text as TOML would read it, or as it stands."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _convert(tree: dict[str, Any]) -> Config:
+    agents = tree.get("agents")
+    if isinstance(agents, dict):
+        for name, section in agents.items():
+            _typed(section, AgentSection, f"agents.{name}")
+    return _typed(tree, Config, "")
+
+
+def _typed(tree: Any, kind: type[T], below: str) -> T:
+    """The tree as that type; `below` is the path it stands at. Raises: ConfigError."""
+    try:
+        return msgspec.convert(tree, kind, dec_hook=_secret)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$")
+        path = f"{below}{where.rstrip('`')}".lstrip(".")
+        raise ConfigError(f"{path}: {what}" if path else what) from None
+
+
+def _secret(kind: type, value: Any) -> Any:
+    if kind is Secret:
+        if not isinstance(value, str):
+            raise ValueError("Expected a string")
+        return Secret(value)
+    raise NotImplementedError(kind)

@@ -1,0 +1,161 @@
+"""The feed: what changes of a user's chats and requests, as a log with the same reader's side as a journal.
+
+An entry carries state, not a change: a whole row with a version, of which the higher one holds; so repeated or overtaken
+entries are harmless, and a reader that is too far behind (or of an earlier life of this server) gets a snapshot: the
+cursor is read first, then the first page of chats and all requests without an outcome. In the embedded server the feed
+is computed from commits as they happen and kept in memory, within a bound; its epoch is drawn when a user's ring is made.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from holdfast_protocol.cursor import Cursor, parse_cursor
+from holdfast_protocol.pushes import FeedChat, FeedEvent, FeedRequest
+from holdfast_protocol.replies import ChatRow, RequestRow
+
+from .journal import Journal, Place
+from .stores.base import Change, Owner, Summary
+
+EVENTS_MAX: Final = 1_000
+"""Entries kept per user: what a device misses in minutes; beyond it a snapshot is cheaper."""
+
+OWNERS_MAX: Final = 10_000
+"""Users whose rings are kept; the longest unused go first, and their devices get a snapshot."""
+
+SNAPSHOT_REQUESTS_MAX: Final = 500
+
+TITLE_CHARS: Final = 80
+
+
+class _Ring:
+    """One user's entries: the last EVENTS_MAX, the offset of the first, and the epoch's nonce."""
+
+    __slots__ = ("events", "first", "nonce")
+
+    def __init__(self, nonce: str) -> None:
+        self.events: deque[FeedEvent] = deque()
+        self.first = 0
+        self.nonce = nonce
+
+    @property
+    def tail(self) -> int:
+        return self.first + len(self.events)
+
+
+class Feed:
+    """The feeds of all users of this node."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        first_chats: Callable[[Owner], Awaitable[list[ChatRow]]],
+        nonce: Callable[[], str] = lambda: secrets.token_hex(4),
+    ) -> None:
+        self._journal = journal
+        self._first_chats = first_chats
+        self._nonce = nonce
+        self._rings: OrderedDict[Owner, _Ring] = OrderedDict()
+        self._observers: list[Callable[[Owner], None]] = []
+        journal.observe(self._requests_changed)
+
+    def observe(self, observer: Callable[[Owner], None]) -> None:
+        """Call `observer` with every owner whose feed grew."""
+        self._observers.append(observer)
+
+    def chat_changed(self, owner: Owner, row: ChatRow) -> None:
+        """The history changed a chat."""
+        self._add(owner, FeedChat(chat=row))
+
+    def _requests_changed(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.state and not change.log.erased:
+                log = change.log
+                self._add(log.key.owner, FeedRequest(request=request_row(log.summary())))
+
+    def _ring(self, owner: Owner) -> _Ring:
+        ring = self._rings.get(owner)
+        if ring is None:
+            ring = self._rings[owner] = _Ring(self._nonce())
+            if len(self._rings) > OWNERS_MAX:
+                self._rings.popitem(last=False)
+        else:
+            self._rings.move_to_end(owner)
+        return ring
+
+    def _add(self, owner: Owner, event: FeedEvent) -> None:
+        ring = self._ring(owner)
+        ring.events.append(event)
+        if len(ring.events) > EVENTS_MAX:
+            ring.events.popleft()
+            ring.first += 1
+        for observer in self._observers:
+            observer(owner)
+
+    # -- the reader's side -----------------------------------------------------------------------------------
+
+    def tail(self, owner: Owner) -> int:
+        """The offset that the next entry will get."""
+        return self._ring(owner).tail
+
+    def cursor_text(self, owner: Owner, offset: int) -> str:
+        """The wire form of a place in this user's feed."""
+        return str(Cursor(offset, 0, self._ring(owner).nonce))
+
+    def cursor(self, owner: Owner) -> str:
+        """The cursor at the tail."""
+        return self.cursor_text(owner, self.tail(owner))
+
+    def place(self, owner: Owner, cursor: str | None) -> Place:
+        """Where a reader begins. Raises: ProtocolError if that is no cursor."""
+        ring = self._ring(owner)
+        if cursor is None:
+            return Place(ring.tail, "start")
+        parsed = parse_cursor(cursor)
+        if (parsed.term, parsed.nonce) != (0, ring.nonce):
+            return Place(ring.tail, "unknown_epoch")
+        if parsed.offset > ring.tail:
+            return Place(ring.tail, "ahead")
+        if parsed.offset < ring.first:
+            return Place(ring.tail, "purged")
+        return Place(parsed.offset, None)
+
+    def read(self, owner: Owner, offset: int, limit: int) -> tuple[list[FeedEvent], int] | None:
+        """Up to `limit` entries from `offset`, and the offset after them; None if some of them are gone: take a
+        snapshot."""
+        ring = self._ring(owner)
+        if not ring.first <= offset <= ring.tail:
+            return None
+        start = offset - ring.first
+        events = [ring.events[i] for i in range(start, min(start + limit, len(ring.events)))]
+        return events, offset + len(events)
+
+    async def snapshot(self, owner: Owner) -> tuple[list[FeedEvent], int]:
+        """The first page of chats and all requests without an outcome, and the offset that was read before them."""
+        offset = self.tail(owner)
+        chats = await self._first_chats(owner)
+        requests, _ = await self._journal.summaries(owner, active=True, limit=SNAPSHOT_REQUESTS_MAX)
+        events: list[FeedEvent] = [FeedChat(chat=row) for row in chats]
+        events += [FeedRequest(request=request_row(summary)) for summary in requests]
+        return events, offset
+
+
+def request_row(summary: Summary) -> RequestRow:
+    """The row that readers are shown of a request."""
+    first_line = summary.text.strip().split("\n", 1)[0]
+    return RequestRow(
+        request_id=summary.key.request_id,
+        version=summary.version,
+        status=summary.status,
+        agent=summary.agent,
+        chat_id=summary.chat_id,
+        message_id=summary.message_id,
+        created_at=summary.created_at,
+        updated_at=summary.updated_at,
+        attempt=summary.attempt,
+        outcome=summary.outcome,
+        title=first_line[:TITLE_CHARS],
+    )

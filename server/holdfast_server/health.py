@@ -1,0 +1,44 @@
+"""Health: is the process alive, and may it be given work?
+
+`/healthz` answers while the loop turns; `/readyz` refuses while the server starts, drains, or its store is in trouble, so
+that a balancer sends nobody there; `/version` tells what runs.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+from aiohttp import web
+
+
+def version_text() -> str:
+    """The version that runs."""
+    try:
+        return version("holdfast")
+    except PackageNotFoundError:
+        return "0+unknown"
+
+
+def add_routes(app: web.Application, trouble: Callable[[], str | None], durability: str) -> None:
+    """Serve /healthz, /readyz and /version. `trouble` says why no work should come here, or None."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def readyz(_: web.Request) -> web.Response:
+        reason = trouble()
+        body = {
+            "status": "ready" if reason is None else "not ready",
+            "reason": reason,
+            "durability": durability,
+        }
+        return web.json_response(body, status=200 if reason is None else 503)
+
+    async def version_(_: web.Request) -> web.Response:
+        return web.json_response({"version": version_text(), "sqlite": sqlite3.sqlite_version})
+
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/version", version_)

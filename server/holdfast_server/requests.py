@@ -1,0 +1,300 @@
+"""Requests as doors see them: submit, cancel, decide, probe, list, find; every verb checks the owner (I9).
+
+Submitting resolves where in the chat's tree a message goes, and that must be one step per chat: two tabs that submit at
+once get one after the other, not the same place. An id that is there already is looked up before anything else, so a
+retry finds its request although the chat has moved on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from holdfast_protocol.codec import check_depth
+from holdfast_protocol.commands import Submission
+from holdfast_protocol.errors import ProtocolError
+from holdfast_protocol.events import Event
+from holdfast_protocol.lifecycle import Status
+from holdfast_protocol.limits import TEXT_BYTES_MAX
+from holdfast_protocol.replies import MessageRow, ProbeRow, RequestRow
+
+from .admission import Admission
+from .feed import request_row
+from .journal import Journal
+from .stores.base import Key, Owner, Record, RequestConflict, UnknownRequest, key_of
+from .stores.log import Log
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from .agents.base import Message, Profile
+    from .chats import Chats
+    from .projector import Projector
+
+_SORTED = msgspec.msgpack.Encoder(order="sorted")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A request that is durable. `created` is false if it was there already."""
+
+    log: Log
+    created: bool
+
+
+class Requests:
+    """What all doors share."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        chats: Chats,
+        projector: Projector,
+        admission: Admission,
+        profiles: Mapping[str, Profile],
+        default_agent: str,
+        *,
+        now_ms: Callable[[], int],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._journal = journal
+        self.chats = chats
+        self._projector = projector
+        self._admission = admission
+        self.profiles = profiles
+        self.default_agent = default_agent
+        self._now_ms = now_ms
+        self._new_id = new_id
+        self._chat_locks: dict[tuple[Owner, str], _Lock] = {}
+
+    # -- submit ----------------------------------------------------------------------------------------------
+
+    async def submit(self, owner: Owner, submission: Submission) -> Opened:
+        """Accept a request (I4). Raises: ProtocolError, StoreError."""
+        check_submission(submission)
+        request_id = submission.request_id or self._new_id()
+        key = key_of(owner, request_id)
+        body_hash = hash_of(submission)
+        found = await self._find_same(key, body_hash)
+        if found is not None:
+            return Opened(found, False)
+        agent = await self._agent_of(owner, submission)
+        self._admission.check(owner)
+        if submission.chat_id is None:
+            record = Record(
+                key=key, body_hash=body_hash, agent=agent, created_at=self._now_ms(), text=submission.text,
+                messages=submission.messages, options=submission.options, deadlines=submission.deadlines,
+                append_only=submission.append_only,
+            )  # fmt: skip
+            return Opened(*await self._journal.open(record))
+        async with self._in_chat(owner, submission.chat_id):
+            record = await self._place(key, submission, body_hash, agent)
+            return Opened(*await self._journal.open(record))
+
+    async def _find_same(self, key: Key, body_hash: bytes) -> Log | None:
+        try:
+            log = await self.find(key.owner, key.request_id)
+        except UnknownRequest:
+            return None
+        if log.record.body_hash != body_hash:
+            raise RequestConflict(key.request_id)
+        return log
+
+    async def _agent_of(self, owner: Owner, submission: Submission) -> str:
+        agent = submission.agent
+        if agent is None and submission.chat_id is not None:
+            agent = await self.chats.agent_of(owner, submission.chat_id)
+        if agent is None or (submission.agent is None and agent not in self.profiles):
+            agent = self.default_agent
+        if agent not in self.profiles:
+            raise ProtocolError("unknown_agent")
+        return agent
+
+    async def _place(self, key: Key, submission: Submission, body_hash: bytes, agent: str) -> Record:
+        """Where in the chat's tree the request goes; with its chat's lock held."""
+        owner, chat_id = key.owner, submission.chat_id
+        assert chat_id is not None
+        await self._projector.catch_up()
+        if await self.chats.is_deleted(owner, chat_id):
+            raise ProtocolError("unknown_chat")
+        active, _ = await self._journal.summaries(owner, active=True, chat_id=chat_id, limit=200)
+        answering = {summary.key.request_id for summary in active}
+        if submission.text is None:
+            message_id = submission.parent_id
+            if message_id is None:
+                raise ProtocolError(
+                    "invalid", "Give `text`, or name in `parent_id` the message to answer once more."
+                )
+            message = await self.chats.message(owner, chat_id, message_id)
+            if message.role != "user":
+                raise ProtocolError(
+                    "invalid", "Only a person's message can be answered; `parent_id` is an answer."
+                )
+            parent_id = message.parent_id
+        else:
+            message_id = submission.message_id or self._new_id()
+            if submission.parent_id is not None:
+                parent_id = submission.parent_id
+                if parent_id not in answering:
+                    await self.chats.message(owner, chat_id, parent_id)
+            elif active:
+                parent_id = active[0].key.request_id
+            else:
+                parent_id = await self.chats.newest_leaf(owner, chat_id)
+        return Record(
+            key=key, body_hash=body_hash, agent=agent, created_at=self._now_ms(), chat_id=chat_id,
+            message_id=message_id, parent_id=parent_id, text=submission.text, options=submission.options,
+            deadlines=submission.deadlines, append_only=submission.append_only,
+            after=parent_id if parent_id in answering else None,
+        )  # fmt: skip
+
+    @asynccontextmanager
+    async def _in_chat(self, owner: Owner, chat_id: str) -> AsyncIterator[None]:
+        """One submit per chat at a time; the lock is there only while somebody uses it."""
+        place = (owner, chat_id)
+        lock = self._chat_locks.setdefault(place, _Lock())
+        lock.users += 1
+        try:
+            async with lock.lock:
+                yield
+        finally:
+            lock.users -= 1
+            if not lock.users:
+                del self._chat_locks[place]
+
+    # -- the rest --------------------------------------------------------------------------------------------
+
+    async def find(self, owner: Owner, request_id: str) -> Log:
+        """The journal, or, after its purge, one made from the history. Raises: UnknownRequest, Unavailable."""
+        try:
+            return await self._journal.log(key_of(owner, request_id))
+        except UnknownRequest:
+            return await self.chats.purged_log(owner, request_id)
+
+    async def cancel(self, owner: Owner, request_id: str) -> tuple[bool, Status]:
+        """End it: (True, cancelled), or (False, the outcome that stands). Raises: UnknownRequest, Unavailable."""
+        try:
+            return await self._journal.cancel(key_of(owner, request_id))
+        except UnknownRequest:
+            return False, (await self.find(owner, request_id)).status
+
+    async def decide(self, owner: Owner, request_id: str, wait_id: str, digest: str, decision: Any) -> bool:
+        """Answer what it waits for. Raises: ProtocolError, UnknownRequest, JournalSealed, NotWaiting, Unavailable."""
+        check_depth(decision)
+        return await self._journal.decide(key_of(owner, request_id), wait_id, digest, decision)
+
+    async def probe(self, owner: Owner, request_ids: Sequence[str]) -> list[ProbeRow]:
+        """What has become of each. Raises: Unavailable."""
+        rows = []
+        for request_id in request_ids:
+            try:
+                log = await self.find(owner, request_id)
+            except UnknownRequest:
+                rows.append(ProbeRow(request_id=request_id, state="unknown"))
+                continue
+            state: Any = "ended" if log.sealed else "accepted" if log.status == "queued" else "running"
+            rows.append(
+                ProbeRow(
+                    request_id=request_id, state=state, status=log.status, chat_id=log.record.chat_id,
+                    cursor=str(log.cursor()),
+                )
+            )  # fmt: skip
+        return rows
+
+    async def list_requests(
+        self, owner: Owner, active: bool, chat_id: str | None, limit: int, before: str | None
+    ) -> tuple[list[RequestRow], str | None]:
+        """Requests newest first, and the mark for the next page. Raises: Unavailable."""
+        summaries, mark = await self._journal.summaries(
+            owner, active=active, chat_id=chat_id, limit=limit, before=before
+        )
+        return [request_row(summary) for summary in summaries], mark
+
+    async def read_events(
+        self, owner: Owner, request_id: str, start: int, limit: int
+    ) -> tuple[list[Event], int, bool]:
+        """The log as written, from `start`; the next offset; whether the log ends there. Raises: UnknownRequest."""
+        log = await self.find(owner, request_id)
+        events = log.events[start : start + limit]
+        after = start + len(events)
+        return events, after, log.sealed and after >= log.tail
+
+    async def list_messages(
+        self, owner: Owner, chat_id: str, limit: int, before: str | None
+    ) -> tuple[list[MessageRow], list[RequestRow], str | None]:
+        """Messages newest first, and the chat's requests without an outcome. What runs is read first: what ends in
+        between is then in both rather than in neither. Raises: UnknownChat."""
+        requests, _ = await self.list_requests(owner, True, chat_id, 200, None)
+        await self._projector.catch_up()
+        rows, mark = await self.chats.list_messages(owner, chat_id, limit, before)
+        return rows, requests, mark
+
+    async def delete_message(self, owner: Owner, chat_id: str, message_id: str) -> None:
+        """Delete a message and what is under it; requests that run there are ended and their journals go. Raises:
+        UnknownChat, UnknownMessage, Unavailable."""
+        await self._projector.catch_up()
+        answers = await self.chats.delete_message(owner, chat_id, message_id)
+        await self._journal.erase([key_of(owner, answer) for answer in answers])
+
+    async def delete_chat(self, owner: Owner, chat_id: str) -> None:
+        """Delete a chat: its tombstone first, then what runs in it is ended. Its journals go when the tombstone can no
+        longer be taken back (`erase_due`). Raises: UnknownChat, Unavailable."""
+        await self._projector.catch_up()
+        await self.chats.delete_chat(owner, chat_id)
+        active, _ = await self._journal.summaries(owner, active=True, chat_id=chat_id, limit=1000)
+        for summary in active:
+            await self._journal.cancel(summary.key, "chat_deleted", "The chat was deleted.")
+
+    async def erase_due(self) -> None:
+        """Erase chats whose deletion can no longer be taken back, with their journals. Run by a sweep."""
+        for owner, request_ids in await self.chats.erase_due():
+            await self._journal.erase([key_of(owner, request_id) for request_id in request_ids])
+
+    async def history(self, record: Record) -> Sequence[Message]:
+        """What the agent is given: the branch above the question, or the messages that the request brought along."""
+        from .agents.base import Message
+
+        if record.chat_id is None:
+            messages = [Message(message.role, message.text) for message in record.messages]
+            return [*messages, Message("user", record.text)] if record.text is not None else messages
+        await self._projector.catch_up()
+        assert record.message_id is not None
+        branch = await self.chats.branch(record.key.owner, record.chat_id, record.message_id)
+        return [Message(row.role, row.text, row.transcript) for row in branch]
+
+
+class _Lock:
+    __slots__ = ("lock", "users")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.users = 0
+
+
+def check_submission(submission: Submission) -> None:
+    """What the types do not say. Raises: ProtocolError."""
+    texts = [submission.text or "", *(message.text for message in submission.messages)]
+    if sum(len(text.encode()) for text in texts) > TEXT_BYTES_MAX:
+        raise ProtocolError("too_large", f"A request's text may have {TEXT_BYTES_MAX} bytes.")
+    check_depth(submission.options)
+    if submission.chat_id is None:
+        if submission.text is None and not submission.messages:
+            raise ProtocolError("invalid", "Give `text` or `messages`.")
+        if submission.parent_id or submission.message_id:
+            raise ProtocolError("invalid", "`parent_id` and `message_id` need a `chat_id`.")
+    else:
+        if submission.messages:
+            raise ProtocolError("invalid", "`messages` are for requests without a chat.")
+        if submission.text is not None and not submission.text.strip():
+            raise ProtocolError("invalid", "`text` is empty.")
+
+
+def hash_of(submission: Submission) -> bytes:
+    """What makes two submissions the same: the SHA-256 of the decoded value, so that both codecs agree."""
+    return hashlib.sha256(_SORTED.encode(submission)).digest()

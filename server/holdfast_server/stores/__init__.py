@@ -1,0 +1,1 @@
+"""Where journals are kept: the port (base.py), a journal in memory (log.py), and the stores."""
