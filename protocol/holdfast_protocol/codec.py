@@ -6,13 +6,14 @@ Reading is total: any bytes give a message or a ProtocolError, nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from .commands import Command
+from .commands import Command, Decide, Submit, SubmitMany
 from .errors import ProtocolError
-from .events import Event, KnownEvent, Unknown
+from .events import Event, KnownEvent, Span, Time, Unknown
 from .limits import OPTIONS_DEPTH_MAX
 from .pushes import Page, Push
 from .replies import Log, Reply
@@ -29,11 +30,12 @@ class _Envelope(msgspec.Struct):
 
 
 class _EventHead(msgspec.Struct):
-    """What is read of an event of an unknown kind: enough to count it."""
+    """What is read of an event of an unknown kind: enough to count it, and to keep the number of a part it may open."""
 
-    at: int = 0
-    span: int = 1
-    type: str = ""
+    type: str
+    at: Time = 0
+    span: Span = 1
+    part: Any = None
 
 
 class _RawEvents(msgspec.Struct, kw_only=True):
@@ -47,7 +49,7 @@ class _Tolerant(Generic[T]):
     """Reads events and messages that hold them; kinds that are not known become Unknown."""
 
     def __init__(self, module: Any) -> None:
-        self._encode = module.Encoder().encode
+        self._module = module
         self._event = module.Decoder(KnownEvent)
         self._head = module.Decoder(_EventHead)
         self._raws = module.Decoder(list[msgspec.Raw])
@@ -68,11 +70,18 @@ class _Tolerant(Generic[T]):
             return event
         except msgspec.ValidationError:
             head = self._head.decode(raw)
-            return Unknown(at=head.at, span=head.span, type=head.type, raw=raw)
+            part = head.part if type(head.part) is int else None
+            if self._module is not msgspec.msgpack:
+                raw = msgspec.msgpack.encode(self._module.decode(raw))
+            return Unknown(at=head.at, span=head.span, type=head.type, part=part, raw=raw)
 
     def plain(self, event: Event) -> Any:
-        """What to encode for an event: itself, or the bytes of one that was not understood."""
-        return msgspec.Raw(event.raw) if isinstance(event, Unknown) else event
+        """What to encode for an event: itself, or, for one that was not understood, what it was when it came."""
+        if not isinstance(event, Unknown):
+            return event
+        if self._module is msgspec.msgpack:
+            return msgspec.Raw(event.raw)
+        return msgspec.msgpack.decode(event.raw)
 
 
 class Codec:
@@ -94,6 +103,10 @@ class Codec:
 
     def encode(self, message: Any) -> bytes:
         """The frame's payload for a command, reply or push."""
+        if isinstance(message, Page | Log) and any(isinstance(event, Unknown) for event in message.events):
+            message = msgspec.structs.replace(
+                message, events=[self._tolerant.plain(e) for e in message.events]
+            )
         data: bytes = self._encoder.encode(message)
         return data
 
@@ -107,6 +120,12 @@ class Codec:
             raise ProtocolError("malformed") from None
         except RecursionError:
             raise ProtocolError("too_deep") from None
+        try:
+            for value in _free_values(command):
+                check_plain(value)
+        except ProtocolError as error:
+            error.ref = command.ref
+            raise
         return command
 
     def _refusal(self, data: bytes | str, error: msgspec.ValidationError) -> ProtocolError:
@@ -137,7 +156,9 @@ class Codec:
             events = [self._tolerant.event(bytes(item)) for item in raw.events]
             plain["events"] = []
             message = msgspec.convert(plain, Page | Log)
-        except (msgspec.DecodeError, RecursionError):
+        except RecursionError:
+            raise ProtocolError("too_deep") from None
+        except (msgspec.DecodeError, ValueError, TypeError, OverflowError):
             raise ProtocolError("invalid", f"{error}.") from None
         return msgspec.structs.replace(message, events=events)
 
@@ -161,16 +182,49 @@ def decode_events(data: bytes) -> list[Event]:
     return _STORED.events(data)
 
 
+def _free_values(command: Command) -> list[Any]:
+    """The values in a command that may be anything."""
+    match command:
+        case Submit():
+            return [command.request.options]
+        case SubmitMany():
+            return [request.options for request in command.requests]
+        case Decide():
+            return [command.decision]
+    return []
+
+
 def check_depth(value: Any, depth_max: int = OPTIONS_DEPTH_MAX) -> None:
-    """Refuse a free-form value that is nested deeper than `depth_max`. Raises: ProtocolError `too_deep`."""
+    """Refuse a free-form value whose lists and objects are nested more than `depth_max` deep. Raises: ProtocolError
+    `too_deep`."""
     level: list[Any] = [value]
     for _ in range(depth_max + 1):
-        level = [
-            child
-            for item in level
-            if isinstance(item, dict | list)
-            for child in (item.values() if isinstance(item, dict) else item)
-        ]
+        level = [item for item in level if isinstance(item, dict | list)]
         if not level:
             return
+        level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
     raise ProtocolError("too_deep")
+
+
+def check_plain(value: Any, depth_max: int = OPTIONS_DEPTH_MAX) -> None:
+    """Refuse a free-form value that is too deep, or that only one of the codecs can write: what one client sends in
+    MessagePack another reads in JSON, and both are stored. Raises: ProtocolError `too_deep` or `invalid`."""
+    check_depth(value, depth_max)
+    pending: list[Any] = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            if not all(isinstance(key, str) for key in item):
+                raise ProtocolError("invalid", "The keys of an object must be strings.")
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+        elif isinstance(item, bool | str) or item is None:
+            continue
+        elif isinstance(item, int):
+            if not -(2**63) <= item < 2**64:
+                raise ProtocolError("invalid", "Integers must fit into 64 bits; send larger ones as strings.")
+        elif not isinstance(item, float) or not isfinite(item):
+            raise ProtocolError(
+                "invalid", "Values must be what JSON can say: no binary, time, NaN or infinity."
+            )

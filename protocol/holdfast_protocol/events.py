@@ -23,6 +23,7 @@ LOG_VERSION: Final = 1
 Keep = Literal["all", "none"] | Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)]
 Reason = Literal["first", "retry", "recovered", "resumed", "handed_over"]
 Part = Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)]
+Span = Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)]
 Time = Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)]
 
 
@@ -37,7 +38,7 @@ class EventBase(
     """What every event has."""
 
     at: Time
-    span: Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)] = 1
+    span: Span = 1
 
 
 # -- the request's life ------------------------------------------------------------------------------------------
@@ -224,9 +225,12 @@ class Interrupted(OutcomeBase, frozen=True, kw_only=True):
 
 
 class Unknown(EventBase, frozen=True, kw_only=True, tag=False, tag_field=None):
-    """An event of a kind that this release does not know: counted, kept and ignored. Never on the wire."""
+    """An event of a kind that this release does not know: counted, kept and ignored. `raw` is all of it as MessagePack,
+    whichever codec it came by, and is what is stored and sent on. `part` is the part it names, if it names one: the part
+    that it may open keeps its number."""
 
     type: str = ""
+    part: int | None = None
     raw: bytes = b""
 
 

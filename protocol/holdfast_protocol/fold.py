@@ -24,6 +24,11 @@ from .digest import Digest, digest_of
 from .errors import IllegalEvent
 from .lifecycle import OUTCOME_STATUSES, Status, next_status
 
+
+class _Opaque(Exception):
+    """The event is for a part that an unknown kind opened: nothing to do."""
+
+
 _COVERED: Final = ("text", "reasoning", "tool", "input")
 
 
@@ -85,8 +90,12 @@ class Fold:
         step = _STEPS.get(type(event))
         if step is None:
             self.unknown += 1
+            self._unknown(event)
         else:
-            step(self, event)
+            try:
+                step(self, event)
+            except _Opaque:
+                self.unknown += 1
         self.status = status
         self.offset += event.span
 
@@ -101,6 +110,8 @@ class Fold:
             raise IllegalEvent(f"part {index} is not there")
         part = self.parts[index]
         if part.kind not in kinds:
+            if part.kind == "unknown":
+                raise _Opaque
             raise IllegalEvent(f"part {index} is a {part.kind} part")
         return part
 
@@ -108,6 +119,10 @@ class Fold:
         if index != len(self.parts):
             raise IllegalEvent(f"part {index} opened, but {len(self.parts)} is the next free number")
         self.parts.append(part)
+
+    def _unknown(self, event: ev.Event) -> None:
+        if isinstance(event, ev.Unknown) and event.part == len(self.parts) and self.status == "running":
+            self.parts.append(LivePart("unknown", {"at": event.at, "event": event.type}))
 
     def _accepted(self, event: ev.Accepted) -> None:
         self.accepted = event
@@ -286,6 +301,8 @@ def _freeze(part: LivePart) -> tr.TranscriptPart:
             values = dict(fields)
             values["wait_kind"] = values.pop("kind")
             return tr.WaitPart(**values, state=wait)
+        case "unknown":
+            return tr.UnknownPart(**fields)
     raise AssertionError(part.kind)
 
 

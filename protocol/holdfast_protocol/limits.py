@@ -14,8 +14,9 @@ OFFSET_MAX: Final = 2**53 - 1
 ID_CHARS_MAX: Final = 64
 """A UUID is 36; ids are keys of indexes and appear in every push, so they stay short."""
 
-ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$"
-"""Ids reach logs, URLs and file names: a grammar without escapes makes all three safe."""
+ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
+"""Ids reach logs, URLs and file names: a grammar without escapes makes all three safe. Python's `$` also stands before a
+last line break; what follows it says no to that, in every dialect that reads the schema."""
 
 COMMAND_BYTES_MAX: Final = 1024 * 1024
 """One command frame. A long prompt with its history fits; larger inputs belong to uploads."""

@@ -9,13 +9,19 @@ keeps count, so offsets stay true through both.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
+import msgspec
 from msgspec.structs import replace
 
 from . import events as ev
 from . import transcript as tr
 from .limits import MERGED_DELTA_BYTES_MAX, PAGE_BYTES_MAX
+
+_FLAT: Final = (ev.PartStarted, ev.PartDone, ev.Checkpoint, ev.Usage)
+"""Kinds that hold no free text or value: the flat charge is their weight."""
+
+_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 def events_of(value: tr.Transcript) -> list[ev.Event]:
@@ -41,15 +47,31 @@ def events_of(value: tr.Transcript) -> list[ev.Event]:
         out.append(replace(value.outcome, span=0))
     missing = value.offset - sum(event.span for event in out)
     assert missing >= 0, "a transcript cannot hold more checkpoints than events"
-    out[-1] = replace(out[-1], span=out[-1].span + missing)
+    _widen(out, missing)
     return out
+
+
+def _widen(out: list[ev.Event], missing: int) -> None:
+    """Let the last event stand for `missing` more; an unknown one says so in its own bytes."""
+    last = out[-1]
+    span = last.span + missing
+    if isinstance(last, ev.Unknown):
+        out[-1] = _opaque(last.at, last.part, last.type, span)
+    else:
+        out[-1] = replace(last, span=span)
+
+
+def _opaque(at: int, part: int | None, kind: str, span: int) -> ev.Unknown:
+    """What is left in a snapshot of an event that opened a part nobody here can show: its kind, time and number."""
+    raw = _encode({"type": kind, "at": at, "span": span, "part": part})
+    return ev.Unknown(at=at, span=span, type=kind, part=part, raw=raw)
 
 
 def _mark(out: list[ev.Event], marks: list[int], offset: int) -> None:
     """A checkpoint at `offset`: the event before it takes up what was left out."""
     missing = offset - sum(event.span for event in out)
     assert missing >= 0
-    out[-1] = replace(out[-1], span=out[-1].span + missing)
+    _widen(out, missing)
     at = out[-1].at
     out.append(ev.Checkpoint(at=at))
     marks.append(offset)
@@ -92,18 +114,7 @@ def _part_events(value: tr.Transcript, number: int, part: tr.TranscriptPart, las
                 out.append(ev.PartDone(at=at, span=0, part=number))
             return out
         case tr.ToolPart():
-            out = [
-                ev.ToolCall(
-                    at=at, span=0, part=number, call_id=part.call_id, name=part.name, where=part.where
-                )
-            ]
-            out += _text(at, number, part.arguments)
-            if part.state in ("called", "done", "failed"):
-                out.append(ev.PartDone(at=at, span=0, part=number))
-            if part.state in ("done", "failed"):
-                error = part.state == "failed"
-                out.append(ev.ToolResult(at=at, span=0, part=number, output=part.result, is_error=error))
-            return out
+            return _tool_events(number, part)
         case tr.ProgressPart():
             state: Literal["running", "done", "failed"] = "running" if part.state == "stopped" else part.state
             return [
@@ -133,7 +144,23 @@ def _part_events(value: tr.Transcript, number: int, part: tr.TranscriptPart, las
             return [ev.Input(at=at, span=0, part=number, id=part.id, text=part.text)]
         case tr.WaitPart():
             return _wait_events(value, number, part, last)
+        case tr.UnknownPart():
+            return [_opaque(at, number, part.event, 0)]
     raise AssertionError(part)
+
+
+def _tool_events(number: int, part: tr.ToolPart) -> list[ev.Event]:
+    at = part.at
+    out: list[ev.Event] = [
+        ev.ToolCall(at=at, span=0, part=number, call_id=part.call_id, name=part.name, where=part.where)
+    ]
+    out += _text(at, number, part.arguments)
+    if part.state in ("called", "done", "failed"):
+        out.append(ev.PartDone(at=at, span=0, part=number))
+    if part.state in ("done", "failed"):
+        error = part.state == "failed"
+        out.append(ev.ToolResult(at=at, span=0, part=number, output=part.result, is_error=error))
+    return out
 
 
 def _wait_events(value: tr.Transcript, number: int, part: tr.WaitPart, last: bool) -> list[ev.Event]:
@@ -144,7 +171,8 @@ def _wait_events(value: tr.Transcript, number: int, part: tr.WaitPart, last: boo
         )
     ]  # fmt: skip
     decided = part.state in ("decided", "expired")
-    if not last or decided or value.status == "running":
+    # `completed` too: it can only follow while running, the other outcomes while waiting as well.
+    if not last or decided or value.status in ("running", "completed"):
         out.append(_started(value))
     if decided:
         expired = part.state == "expired"
@@ -163,14 +191,18 @@ def _text(at: int, number: int, text: str) -> list[ev.Event]:
 
 
 def text_bytes(event: ev.Event) -> int:
-    """What an event weighs in a page: the UTF-8 bytes of its text, with a flat charge for the rest."""
-    text = (
-        event.text
-        if isinstance(event, ev.Delta)
-        else event.output
-        if isinstance(event, ev.ToolResult)
-        else ""
-    )
+    """What an event weighs in a page: a flat charge, and the UTF-8 bytes of its text; for kinds that hold values, all of
+    their encoded bytes, because a data part may be as large as any text."""
+    if isinstance(event, ev.Delta):
+        text = event.text
+    elif isinstance(event, ev.ToolResult):
+        text = event.output
+    elif isinstance(event, _FLAT):
+        return 64
+    elif isinstance(event, ev.Unknown):
+        return 64 + len(event.raw)
+    else:
+        return 64 + len(_encode(event))
     return 64 + (len(text) if text.isascii() else len(text.encode()))
 
 

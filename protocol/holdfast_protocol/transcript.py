@@ -108,6 +108,13 @@ class WaitPart(PartBase, kw_only=True):
     state: Literal["open", "decided", "expired", "closed"] = "open"
 
 
+class UnknownPart(PartBase, kw_only=True):
+    """A part that an event of a kind unknown to this release opened: it shows nothing, and keeps its number so that the
+    parts after it keep theirs. `event` is that kind."""
+
+    event: str = ""
+
+
 TranscriptPart = (
     TextPart
     | ReasoningPart
@@ -118,6 +125,7 @@ TranscriptPart = (
     | FilePart
     | InputPart
     | WaitPart
+    | UnknownPart
 )
 
 

@@ -9,6 +9,7 @@ signal ends it at once; what that cuts off is recovered at the next start.
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import os
 import signal
@@ -22,12 +23,15 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
+from holdfast_protocol.replies import AgentRow
+
 from . import health
 from .admission import Admission, Bounds
 from .agents.base import Agent, Clocks, Profile
 from .chats import Chats
 from .config import AgentSection, Config, ConfigError, load
 from .delivery import Delivery
+from .doors.settings import delivery_limits, settings_of
 from .doors.websocket import WebSocketDoor
 from .feed import Feed
 from .identity import Identity, NoIdentity, TokenIdentity
@@ -77,7 +81,7 @@ class Node:
         self.tasks = Tasks("node")
         self.journal = Journal(self.store, now_ms=now_ms)
         url = store.history or f"sqlite+aiosqlite:///{self.folder / 'history.db'}"
-        self.chats = Chats(url, now_ms=now_ms, undo_s=store.undo_s)
+        self.chats = Chats(url, now_ms=now_ms, undo_s=store.undo_s, durability=store.durability)
         self.projector = Projector(self.store, self.chats, self.tasks)
         self.admission = Admission(
             self.journal,
@@ -93,19 +97,28 @@ class Node:
             self.chats,
             self.projector,
             self.admission,
-            profiles,
-            default,
+            profiles=profiles,
+            default_agent=default,
             now_ms=now_ms,
             new_id=new_id,
         )
         self.feed = Feed(self.journal, self.requests.first_chats)
         self.chats.observe(self.feed.chat_changed)
-        self.delivery = Delivery(self.journal, self.feed)
+        self.delivery = Delivery(self.journal, limits=delivery_limits(config))
         self.runner = Runner(
             self.store, self.agents, self.requests.history, slots=limits.slots, now_ms=now_ms
         )
         self.identity = make_identity(config)
-        self.door = WebSocketDoor(self.requests, self.delivery, self.feed, self.identity, config)
+        self.door = WebSocketDoor(
+            self.requests,
+            self.delivery,
+            self.feed,
+            self.identity,
+            agents=agent_rows(self.agents, default),
+            settings=settings_of(
+                config, server=f"holdfast/{health.version_text()}", durability=store.durability
+            ),
+        )
         self._web: web.AppRunner | None = None
         self._starting = True
         self.port = config.server.port
@@ -137,7 +150,7 @@ class Node:
             await self.chats.start()
             await self.projector.start()
             await self.runner.start()
-            self.delivery.start()
+            await self.door.start()
             self.tasks.start(self._sweep(), "sweep")
             app = web.Application(client_max_size=1024 * 1024)
             self.door.add_routes(app)
@@ -185,8 +198,8 @@ class Node:
                     last_compaction = time.monotonic()
                     await self.store.compact()
                     await self.store.purge(now_ms() - int(store.keep_days * 86_400_000), store.keep_bytes)
-            except Exception as error:
-                log.error("sweep failed; it is tried again", exc_info=error)
+            except Exception:
+                log.exception("sweep failed; it is tried again")
 
 
 def is_loopback(host: str) -> bool:
@@ -222,6 +235,19 @@ def make_identity(config: Config) -> Identity:
     return TokenIdentity(
         (entry.token.value, Owner(entry.tenant, entry.user)) for entry in config.identity.tokens
     )
+
+
+def agent_rows(agents: Mapping[str, Agent], default: str) -> list[AgentRow]:
+    """What clients are told of the agents."""
+    return [
+        AgentRow(
+            name=name,
+            description=agent.profile.description,
+            model=agent.profile.model,
+            default=name == default,
+        )
+        for name, agent in agents.items()
+    ]
 
 
 def make_agents(config: Config) -> dict[str, Agent]:
@@ -284,22 +310,23 @@ def serve(config_path: str | None = None, overrides: Mapping[str, Any] | None = 
     """Run a server until it is told to stop; the process's exit status: 0, or 2 with one line that says what is wrong."""
     try:
         config = load(config_path, overrides)
-        configure(config.server.log_level, config.server.log_format)
-        return asyncio.run(_serve(config))
     except ConfigError as error:
-        print(f"holdfast: {error}", file=sys.stderr)
-    except Unavailable as error:
-        print(f"holdfast: {error}", file=sys.stderr)
+        return _refuse(str(error))
+    configure(config.server.log_level, config.server.log_format)
+    try:
+        return asyncio.run(_serve(config))
+    except (ConfigError, Unavailable) as error:
+        return _refuse(str(error))
     except OSError as error:
-        print(f"holdfast: {_os_error(error, config)}", file=sys.stderr)
-    except KeyboardInterrupt:
-        return 130
+        return _refuse(_os_error(error, config))
+
+
+def _refuse(reason: str) -> int:
+    print(f"holdfast: {reason}", file=sys.stderr)
     return 2
 
 
 def _os_error(error: OSError, config: Config) -> str:
-    import errno
-
     if error.errno == errno.EADDRINUSE:
         return f"port {config.server.port} is in use; stop what listens there, or choose another with --port"
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):

@@ -185,7 +185,7 @@ def default_agents(environ: Mapping[str, str]) -> dict[str, AgentSection]:
 
 def show(config: Config) -> dict[str, Any]:
     """The configuration as plain data, secrets masked."""
-    plain: dict[str, Any] = msgspec.to_builtins(config, enc_hook=lambda secret: repr(secret))
+    plain: dict[str, Any] = msgspec.to_builtins(config, enc_hook=repr)
     return plain
 
 

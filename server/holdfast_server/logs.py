@@ -56,7 +56,7 @@ def configure(level: str = "info", form: Literal["auto", "text", "json"] = "auto
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=True,
     )
     bridge = logging.StreamHandler(sys.stderr)

@@ -22,7 +22,7 @@ from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.events import Event
 from holdfast_protocol.lifecycle import Status
 from holdfast_protocol.limits import TEXT_BYTES_MAX
-from holdfast_protocol.replies import MessageRow, ProbeRow, RequestRow
+from holdfast_protocol.replies import ChatRow, MessageRow, ProbeRow, RequestRow
 
 from .admission import Admission
 from .feed import request_row
@@ -57,9 +57,9 @@ class Requests:
         chats: Chats,
         projector: Projector,
         admission: Admission,
+        *,
         profiles: Mapping[str, Profile],
         default_agent: str,
-        *,
         now_ms: Callable[[], int],
         new_id: Callable[[], str],
     ) -> None:
@@ -252,9 +252,17 @@ class Requests:
             await self._journal.cancel(summary.key, "chat_deleted", "The chat was deleted.")
 
     async def erase_due(self) -> None:
-        """Erase chats whose deletion can no longer be taken back, with their journals. Run by a sweep."""
+        """Erase chats whose deletion can no longer be taken back, with their journals; what a crash leaves is done the
+        next time. Run by a sweep."""
         for owner, request_ids in await self.chats.erase_due():
             await self._journal.erase([key_of(owner, request_id) for request_id in request_ids])
+            await self.chats.erased(owner, request_ids)
+
+    async def first_chats(self, owner: Owner) -> list[ChatRow]:
+        """What a feed's snapshot begins with. Raises: Unavailable."""
+        await self._projector.catch_up()
+        rows, _ = await self.chats.list_chats(owner)
+        return rows
 
     async def history(self, record: Record) -> Sequence[Message]:
         """What the agent is given: the branch above the question, or the messages that the request brought along."""

@@ -57,6 +57,7 @@ class Answer:
 
     def __init__(
         self,
+        *,
         request: web.Request,
         body: dict[str, Any],
         script: Script,

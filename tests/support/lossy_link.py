@@ -69,9 +69,8 @@ class _Way:
 
     def put(self, frame: Frame | _Close) -> None:
         self.bytes_held += _size(frame)
-        before_s = self.wire[-1][0] if self.wire else 0.0
-        due_s = max(before_s, self._loop.time() + self._dice.uniform(*self._delay_s))  # never overtakes
-        self.wire.append((due_s, frame))
+        due_s = self._loop.time() + self._dice.uniform(*self._delay_s)
+        self.wire.append((due_s, frame))  # due earlier than the one before: still behind it
         self._arm()
 
     def take(self) -> Frame | _Close:
@@ -194,7 +193,8 @@ class End:
         if self._closed is None and not self._down:
             self._closed = LinkClosed(code, reason)
             self._out.put(_Close(code, reason))
-            self._wake()
+            self._in.changed()
+            self._out.changed()
 
     def abort(self) -> None:
         """Drops the link at once, for both ends, as a reset does."""
@@ -215,12 +215,7 @@ class End:
             raise LinkDown(f"the {self.side}'s link is down")
 
     def _notice(self) -> None:
-        self._down = True
-        self._wake()
-
-    def _wake(self) -> None:
-        self._in.changed()
-        self._out.changed()
+        self._down = True  # whoever waits is woken by the wires' end
 
 
 class LossyLink:

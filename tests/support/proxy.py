@@ -19,10 +19,12 @@ import random
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from tests.support.level import WAIT_S, Level
 
@@ -94,7 +96,6 @@ class FaultProxy:
         self._black = False
         self._bytes_per_s = 0.0
         self._piece_bytes_max = 0
-        self._acceptor: asyncio.Task[None] | None = None
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
     async def __aenter__(self) -> Self:
@@ -103,15 +104,13 @@ class FaultProxy:
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(1024)
         self.port = self._listener.getsockname()[1]
-        self._acceptor = _spawn(self._accept(), f"proxy-{self.port}-accept")
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._acceptor is not None
-        self._acceptor.cancel()
-        await asyncio.wait([self._acceptor])
+        asyncio.get_running_loop().remove_reader(self._listener)
         self._listener.close()
         await self._end(list(self._links), "rst")
 
@@ -167,10 +166,14 @@ class FaultProxy:
 
     # A connection's life
 
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _accept(self) -> None:
+        """Takes the connections that wait at the listener."""
         while True:
-            client, _ = await loop.sock_accept(self._listener)
+            try:
+                client, _ = self._listener.accept()
+            except OSError:  # none is left, or it went before we took it
+                return
+            client.setblocking(False)
             self.counts.accepted += 1
             if len(self._links) >= LINKS_MAX:
                 self.counts.refused += 1
@@ -178,14 +181,19 @@ class FaultProxy:
                 continue
             number = self.counts.accepted
             plan = self._planned.popleft() if self._planned else self.plan and self.plan(number)
-            link = _Link(number, client, plan or None, random.Random(self._seed * 1_000_003 + number))  # noqa: S311
+            link = _Link(number, client, plan or None, random.Random(self._seed * 1_000_003 + number))
             self._links.add(link)
             self.counts.open += 1
-            link.task = _spawn(self._carry(link), f"proxy-{self.port}-link-{number}")
+            task = asyncio.get_running_loop().create_task(
+                self._carry(link), name=f"proxy-{self.port}-link-{number}"
+            )
+            # Not in the task's own `finally`: a task cancelled before its first step runs none.
+            task.add_done_callback(partial(self._bury, link))
+            link.task = task
             self._level.notify()
 
     async def _carry(self, link: _Link) -> None:
-        """Connects, moves bytes both ways until an end, and ends both sides in the same way."""
+        """Connects, moves bytes both ways until an end."""
         loop = asyncio.get_running_loop()
         try:
             if self._black:
@@ -207,13 +215,15 @@ class FaultProxy:
             link.ending = "fin"  # both sides had ended by themselves
         except* (_Ended, OSError):
             pass
-        finally:
-            _close(link.client, link.ending)
-            if link.server is not None:
-                _close(link.server, link.ending)
-            self._links.discard(link)
-            self.counts.open -= 1
-            self._level.notify()
+
+    def _bury(self, link: _Link, _: asyncio.Task[None]) -> None:
+        """Ends both sides of a link whose task is done, in the way that was decided."""
+        _close(link.client, link.ending)
+        if link.server is not None:
+            _close(link.server, link.ending)
+        self._links.discard(link)
+        self.counts.open -= 1
+        self._level.notify()
 
     async def _pump(
         self, link: _Link, direction: Direction, source: socket.socket, sink: socket.socket
@@ -293,19 +303,11 @@ class FaultProxy:
                 task.result()  # a bug of the proxy itself is raised here, not lost
 
 
-def _spawn(life: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    return asyncio.get_running_loop().create_task(life, name=name)
-
-
 def _close(side: socket.socket, by: Literal["rst", "fin"]) -> None:
-    """Closes by RST; or by FIN, for which what arrived unread is drained: closing over it would send RST."""
-    try:
+    """Closes by RST, or by FIN (after which the kernel adds an RST where bytes of the peer lie unread)."""
+    with suppress(OSError):  # the peer was faster: closed is closed
         if by == "rst":
             side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         else:
             side.shutdown(socket.SHUT_WR)
-            while side.recv(PIECE_BYTES_MAX):
-                pass
-    except OSError:  # nothing to drain, or the peer was faster: closed is closed
-        pass
     side.close()

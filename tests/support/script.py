@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import random
 from typing import Any, Literal, NamedTuple
@@ -135,7 +136,7 @@ class Delta(NamedTuple):
 @functools.lru_cache(maxsize=64)
 def drawn_text(seed: int, chars: int) -> str:
     """`chars` code points drawn from `seed`: the same in every process and Python version."""
-    dice = random.Random(seed)  # noqa: S311 - deterministic on purpose; only random() is stable between versions
+    dice = random.Random(seed)  # only random() is stable between versions
     words: list[str] = []
     size = 0
     while size < chars:
@@ -274,7 +275,7 @@ def writes_of(frame: bytes, script: Script) -> list[bytes]:
     if script.write_bytes:
         cuts |= set(range(0, len(frame), script.write_bytes))
     edges = sorted(cuts)
-    return [frame[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [frame[start:end] for start, end in itertools.pairwise(edges)]
 
 
 def _pieces(text: str, chars: int) -> list[str]:

@@ -196,7 +196,7 @@ class SimLoop(asyncio.BaseEventLoop):
         return task
 
     def call_soon_threadsafe(
-        self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         if threading.get_ident() != self._home:
             refuse("call_soon_threadsafe from another thread")
@@ -208,6 +208,9 @@ class SimLoop(asyncio.BaseEventLoop):
             subject = context.get("task") or context.get("future") or context.get("handle")
             error = LoopError(f"{context.get('message')}: {subject!r}")
         self._errors.append(error)
+
+    def __del__(self) -> None:
+        pass  # asyncio's warns of an unclosed loop; one that never ran holds nothing to close
 
     def _write_to_self(self) -> None:
         pass  # there is no selector to wake

@@ -135,7 +135,9 @@ class Upstream:
             )
         except OverflowError as error:
             return refusal(507, str(error))
-        answer = Answer(request, body, script, call, self.log, self._releases)
+        answer = Answer(
+            request=request, body=body, script=script, call=call, log=self.log, releases=self._releases
+        )
         outcome = "disconnected"
         try:
             response = await answer.give()

@@ -19,8 +19,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from holdfast_protocol.events import Reason
 from holdfast_protocol.transcript import Transcript
-
-from ..stores.base import InboxItem, Owner
+from holdfast_server.stores.base import InboxItem, Owner
 
 Recovery = Literal["restart", "continue_", "interrupt"]
 Finish = Literal["stop", "length", "tool_calls", "content_filter"]

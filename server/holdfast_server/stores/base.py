@@ -185,6 +185,10 @@ class StorageFull(Unavailable):
     """The disk is full; reads and what is in memory go on."""
 
 
+class Damaged(Unavailable):
+    """What the store holds of this journal is not what was written: it is not shown. A backup may have it."""
+
+
 class LogWriter(Protocol):
     """The pen of a term. What is put while a commit is in flight is merged per part and goes with the next one: there is
     no timer, so a first token never waits. Text is cut on code points into events of DELTA_BYTES_MAX at most."""
@@ -193,7 +197,8 @@ class LogWriter(Protocol):
     term: int
 
     def put(self, event: Event) -> None:
-        """Add an event; it is shown once it is durable. Raises: Fenced, JournalSealed if an earlier commit found so."""
+        """Add an event; it is shown once it is durable. A wait goes by `park`. Raises: Fenced, JournalSealed if an earlier
+        commit found so; IllegalEvent if the lifecycle or a limit forbids it, or it cannot be stored (a bug of the caller)."""
 
     @property
     def congested(self) -> bool:
@@ -203,7 +208,8 @@ class LogWriter(Protocol):
         """Return when there is room again. Raises: as flush."""
 
     async def flush(self) -> None:
-        """Return when everything put so far is durable and readable. Raises: Fenced, JournalSealed, Unavailable."""
+        """Return when everything put so far is durable and readable; a full or busy disk is waited out. Raises: Fenced,
+        JournalSealed, Unavailable when the store closes."""
 
 
 class Store(Protocol):
@@ -238,11 +244,12 @@ class Store(Protocol):
 
     async def park(self, claim: Claim, inbox_seen: int, waiting: Waiting) -> None:
         """Append `waiting` and park, in one step; flush the writer before. Raises: InboxUnread if the inbox holds more
-        than `inbox_seen` items, Fenced, JournalSealed, Unavailable."""
+        than `inbox_seen` items, IllegalEvent if this wait's id was decided before, Fenced, JournalSealed, Unavailable."""
 
     async def put_input(self, key: Key, item: InboxItem) -> bool:
         """Put an input; a parked request becomes claimable in the same step. False if (kind, id) was there already. A
-        decision must match the open wait's id and digest. Raises: UnknownRequest, JournalSealed, NotWaiting."""
+        decision must match the open wait's id and digest. Raises: UnknownRequest, JournalSealed, NotWaiting (also if the
+        inbox is full), Unavailable."""
 
     async def seal(self, key: Key, outcome: Outcome) -> Log:
         """End a journal that is not sealed, without a lease. Raises: UnknownRequest, JournalSealed, Unavailable."""
@@ -254,7 +261,7 @@ class Store(Protocol):
         """The accounts of all terms, in order."""
 
     async def log(self, key: Key) -> Log:
-        """The journal in this node's memory, kept current. Raises: UnknownRequest, Unavailable."""
+        """The journal in this node's memory, kept current. Raises: UnknownRequest, Damaged, Unavailable."""
 
     def live(self, key: Key) -> Log | None:
         """The same if it is in memory now; never waits."""

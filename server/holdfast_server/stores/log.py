@@ -11,12 +11,23 @@ import asyncio
 from collections.abc import Sequence
 
 from holdfast_protocol.cursor import Cursor, CursorFault, Epoch, check_cursor, cursor_at
-from holdfast_protocol.events import Accepted, Event, Outcome, Started
+from holdfast_protocol.events import OUTCOMES, Accepted, Decided, Delta, Event, Outcome, Started, Waiting
 from holdfast_protocol.fold import Fold
 from holdfast_protocol.lifecycle import OUTCOME_STATUSES, Status, next_status
 from holdfast_protocol.rewrite import text_bytes
 
-from .base import InboxItem, Key, Record, Summary
+from .base import Account, InboxItem, Key, Record, Summary
+
+
+def next_wait(waiting: Waiting | None, event: Event) -> Waiting | None:
+    """The wait that is open after `event`. Dropping output drops it too: no checkpoint stands after an open wait."""
+    if isinstance(event, Delta):
+        return waiting
+    if isinstance(event, Waiting):
+        return event
+    if isinstance(event, (Decided, *OUTCOMES)) or (isinstance(event, Started) and event.keep != "all"):
+        return None
+    return waiting
 
 
 class Log:
@@ -27,6 +38,7 @@ class Log:
         "_fold",
         "_sealed_waiters",
         "_waiters",
+        "accounts",
         "attempt",
         "bytes",
         "chain",
@@ -37,6 +49,7 @@ class Log:
         "inbox_seen",
         "key",
         "lease",
+        "number",
         "outcome",
         "parked",
         "projected",
@@ -47,11 +60,13 @@ class Log:
         "term",
         "updated_at",
         "version",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self, record: Record, accepted: Accepted) -> None:
         self.key: Key = record.key
         self.record = record
+        self.number = 0  # place in the order of opening, given by its store
         self.events: list[Event] = []
         self.chain: list[Epoch] = [Epoch(0, accepted.nonce, 0)]
         self.status: Status = "new"
@@ -60,6 +75,8 @@ class Log:
         self.lease = False  # a live term holds it
         self.released = False  # handed over: the next claim is no recovery
         self.parked = False
+        self.waiting: Waiting | None = None  # the wait that is open in the log
+        self.accounts: dict[int, Account] = {}  # by term; of a compacted journal they stay with its store
         self.inbox: list[InboxItem] = []
         self.inbox_seen = 0
         self.outcome: Outcome | None = None
@@ -92,6 +109,7 @@ class Log:
                     self.superseded_at = len(self.events)
             elif isinstance(event, Outcome):
                 self.outcome = event
+            self.waiting = next_wait(self.waiting, event)
             self.events.append(event)
         if events:
             self.updated_at = max(self.updated_at, events[-1].at)

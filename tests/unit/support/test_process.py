@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from pathlib import Path
@@ -14,8 +13,6 @@ import pytest
 
 from tests.support.process import Process, ProcessFailed
 
-pytestmark = pytest.mark.asyncio
-
 ROOT = Path(__file__).resolve().parents[3]
 # Without site and user packages an interpreter starts in some 20 ms.
 PYTHON = [sys.executable, "-I", "-S", "-c"]
@@ -23,11 +20,12 @@ SERVE = "import signal, sys; print('noise'); print('ready', flush=True); signal.
 
 
 def is_alive(pid: int) -> bool:
+    """Whether it runs: one that waits for its parent to read its exit code does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        status = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except FileNotFoundError:
         return False
-    return True
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 async def test_ready_then_killed(tmp_path: Path) -> None:
@@ -76,8 +74,8 @@ async def test_silence_is_bounded(tmp_path: Path) -> None:
 async def test_stop_and_cont(tmp_path: Path) -> None:
     """A stopped process answers nothing and does not die; continued, it goes on."""
     code = """
-import signal, sys
-def tick(*_): print("tick", flush=True)
+import os, signal
+def tick(*_): os.write(1, b"tick\\n")
 signal.signal(signal.SIGUSR1, tick)
 print("ready", flush=True)
 while True: signal.pause()
@@ -103,20 +101,29 @@ async def test_output_is_bounded(tmp_path: Path) -> None:
         assert sum(len(line) for line in process.stdout_lines) <= 64 * 1024
 
 
-async def test_leaving_ends_children_too(tmp_path: Path) -> None:
-    """A running process and the child it started are both gone after the context, also when the test fails."""
-    code = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'input()']); print(p.pid); {SERVE}"
-    with pytest.raises(RuntimeError, match="the test failed"):
+@pytest.mark.parametrize("killed", [False, True], ids=["running", "killed"])
+async def test_leaving_ends_children_too(tmp_path: Path, killed: bool) -> None:
+    """The process and the child it started are gone after the context, also when it was killed and the test fails."""
+    code = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', WAIT]).pid); {SERVE}"
+    code = code.replace("WAIT", repr("import signal; signal.pause()"))
+    pids: list[int] = []
+
+    async def fail() -> None:
         async with Process([*PYTHON, code], output=tmp_path / "out", env={"LC_ALL": "C"}) as process:
-            child = int(await process.ready(str.isdigit))
+            pids.extend([process.pid, int(await process.ready(str.isdigit))])
+            if killed:
+                assert await process.kill() == -signal.SIGKILL
+                assert is_alive(pids[1])
             raise RuntimeError("the test failed")
-    assert not is_alive(process.pid)
+
+    with pytest.raises(RuntimeError, match="the test failed"):
+        await fail()
     for _ in range(200):  # the child is reaped by init, which may take its time
-        if not is_alive(child) or "Z" in Path(f"/proc/{child}/stat").read_text().split(")")[1][:3]:
+        if not any(map(is_alive, pids)):
             break
         await asyncio.sleep(0.01)
     else:
-        pytest.fail("the child is still alive")
+        pytest.fail("a process is still alive")
 
 
 async def test_the_upstream_as_a_process(tmp_path: Path) -> None:

@@ -1,0 +1,109 @@
+"""Commands that list: ls, agents, search."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import Any
+
+from .running import EXIT_OK, Settings, client_for
+from .views import print_json
+
+
+async def ls(settings: Settings, *, json: bool) -> int:
+    """The chats, and the requests that run."""
+    async with client_for(settings) as client:
+        chats = (await client.chats()).chats
+        running = (await client.requests(active=True)).requests
+    if json:
+        print_json([{"type": "chat", **_plain(row)} for row in chats])
+        print_json([{"type": "request", **_plain(row)} for row in running])
+        return EXIT_OK
+    busy = {row.chat_id for row in running}
+    _table(
+        "Chats",
+        ("id", "title", "changed", ""),
+        [
+            (c.chat_id, c.title or "-", when(c.updated_at), "answering" if c.chat_id in busy else "")
+            for c in chats
+        ],
+    )
+    _table(
+        "Running requests",
+        ("id", "status", "agent", "about"),
+        [(r.request_id, r.status, r.agent, r.title or "-") for r in running],
+    )
+    return EXIT_OK
+
+
+async def agents(settings: Settings, *, json: bool) -> int:
+    """The agents that requests may name."""
+    async with client_for(settings) as client:
+        rows = await client.agents()
+    if json:
+        print_json(rows)
+        return EXIT_OK
+    _table(
+        "Agents",
+        ("name", "model", "", ""),
+        [(row.name + (" (default)" if row.default else ""), row.model, row.description, "") for row in rows],
+    )
+    return EXIT_OK
+
+
+async def search(settings: Settings, query: str, *, json: bool) -> int:
+    """Full-text search over titles and messages."""
+    async with client_for(settings) as client:
+        hits = (await client.search(query)).hits
+    if json:
+        print_json(hits)
+    else:
+        _table(
+            "Found",
+            ("chat", "title", "text", ""),
+            [(h.chat_id, h.title, snippet(h.snippet), "") for h in hits],
+        )
+    return EXIT_OK
+
+
+def when(at_ms: int) -> str:
+    """A time as people read it, in their own zone."""
+    return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def snippet(text: str) -> str:
+    """A hit's snippet with its marks made visible."""
+    return " ".join(text.replace("\x02", "«").replace("\x03", "»").split())
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    import msgspec
+
+    plain: dict[str, Any] = msgspec.to_builtins(row)
+    return plain
+
+
+def _table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """A table on a terminal, with whole ids; tab-separated lines in a pipe."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            print("\t".join(row).rstrip())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not rows:
+        console.print(f"{title}: none", style="dim")
+        return
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    for number, head in enumerate(heads):
+        if any(row[number] for row in rows):
+            first = number == 0
+            table.add_column(
+                head, no_wrap=True, overflow="fold" if first else "ellipsis", style="cyan" if first else ""
+            )
+    shown = [n for n in range(len(heads)) if any(row[n] for row in rows)]
+    for row in rows:
+        table.add_row(*(row[n] for n in shown))
+    console.print(table)

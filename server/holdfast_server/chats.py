@@ -1,0 +1,372 @@
+"""The history: chats, the tree of their messages, full-text search.
+
+What was said is projected from journals (I11, history/projection.py, projector.py); titles, the archive and deletion
+have no journal and live here alone. A read sees what is projected, so whoever must not miss anything awaits
+`Projector.catch_up` before. Every call takes the owner first, and what is another owner's is unknown (I9).
+
+Deleting a chat writes a tombstone: it is gone at once for every read, can be restored for a while, and is then erased:
+its messages at once, its journals by the caller, who is told of them until it has confirmed (`erase_due`, `erased`), so
+that a crash in between loses no erasure. The id stays known as deleted for longer, and nothing brings it back.
+
+A change is told to the observers after its commit and before the next one's, as the whole row with a version that only
+rises; so a feed in which rows arrive twice or late still ends at the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal, TypeVar
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from holdfast_protocol.limits import LIST_LIMIT_MAX, TITLE_CHARS_MAX
+from holdfast_protocol.replies import ChatRow, HitRow, MessageRow
+
+from .history import chat_rows, message_rows, projection, purged
+from .history.database import Database
+from .history.marks import hit_mark, mark_text, row_mark
+from .history.search import TITLE, Document, index_for
+from .history.tables import place_of
+from .stores.base import Key, Owner, Record, StoreError, UnknownRequest
+from .stores.log import Log
+
+_Changed = TypeVar("_Changed", ChatRow, ChatRow | None)
+
+
+class UnknownChat(StoreError):
+    """No such chat of this owner, or it was deleted."""
+
+
+class UnknownMessage(StoreError):
+    """No such message of this owner in this chat."""
+
+
+class Chats:
+    """The history of all owners in one database. `url` is SQLAlchemy's, with an async driver; `undo_s` is how long a
+    deletion can be taken back. Every call may raise Unavailable. Raises: ValueError for a database it cannot search."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        now_ms: Callable[[], int],
+        undo_s: float = 30.0,
+        durability: Literal["process", "power"] = "process",
+    ) -> None:
+        self._database = Database(url, durability)
+        self._index = index_for(self._database.url.get_backend_name())
+        self._now_ms = now_ms
+        self._undo_ms = int(undo_s * 1000)
+        self._observers: list[Callable[[Owner, ChatRow], None]] = []
+
+    async def start(self) -> None:
+        """Open the history and bring it up to date. Raises: Unavailable with a sentence for people."""
+        await self._database.start(self._index.prepare)
+
+    async def close(self) -> None:
+        """Finish the change in hand and let go."""
+        await self._database.close()
+
+    def observe(self, observer: Callable[[Owner, ChatRow], None]) -> None:
+        """Call `observer` with every changed chat, after the commit; it must neither block nor raise. Deletion is a row
+        with `deleted`; of a chat whose deletion stands nothing more is told."""
+        self._observers.append(observer)
+
+    def _tell(self, owner: Owner, rows: Sequence[ChatRow]) -> None:
+        for row in rows:
+            for observer in self._observers:
+                observer(owner, row)
+
+    # -- chats -----------------------------------------------------------------------------------------------
+
+    async def list_chats(
+        self, owner: Owner, archived: bool = False, limit: int = 50, before: str | None = None
+    ) -> tuple[list[ChatRow], str | None]:
+        """The chats, or the archived ones; those in which something was said last come first. Go on with the mark as
+        `before`. A chat that changes meanwhile moves to the top, where the feed shows it. Raises: ProtocolError for what
+        is no mark."""
+        mark = row_mark(before)
+        async with self._database.read() as connection:
+            rows, after = await chat_rows.page(connection, owner, archived, _bounded(limit), mark)
+        return rows, mark_text(after) if after else None
+
+    async def get_chat(self, owner: Owner, chat_id: str) -> ChatRow:
+        """The chat as it is now. Raises: UnknownChat."""
+        async with self._database.read() as connection:
+            return chat_rows.chat_row(await _chat(connection, owner, chat_id))
+
+    async def agent_of(self, owner: Owner, chat_id: str) -> str | None:
+        """The chat's agent; None if it has none or is not there."""
+        async with self._database.read() as connection:
+            row = await chat_rows.find(connection, owner, chat_id)
+        return None if row is None or row.deleted_at is not None else row.agent
+
+    async def is_deleted(self, owner: Owner, chat_id: str) -> bool:
+        """Whether the id is that of a deleted chat: nothing may be opened in it."""
+        async with self._database.read() as connection:
+            row = await chat_rows.find(connection, owner, chat_id)
+        return row is not None and row.deleted_at is not None
+
+    async def create_chat(
+        self, owner: Owner, chat_id: str, title: str | None = None, agent: str | None = None
+    ) -> ChatRow:
+        """Make a chat before its first message; one that is there already is returned as it is. Raises: UnknownChat if
+        the id is a deleted one's."""
+        given = _clean_title(title)
+
+        async def work(connection: AsyncConnection) -> ChatRow | None:
+            row = await chat_rows.find(connection, owner, chat_id)
+            if row is not None:
+                if row.deleted_at is not None:
+                    raise UnknownChat(chat_id)
+                return None
+            now = self._now_ms()
+            await chat_rows.create(
+                connection, owner, chat_id, now, title=given, title_given=bool(given), agent=agent
+            )
+            place = place_of(now, answer=False)
+            await self._index.put(connection, Document(owner, chat_id, TITLE, place, given))
+            return chat_rows.chat_row(await _chat(connection, owner, chat_id))
+
+        made = await self._change(owner, work)
+        return made if made is not None else await self.get_chat(owner, chat_id)
+
+    async def update_chat(
+        self,
+        owner: Owner,
+        chat_id: str,
+        *,
+        title: str | None = None,
+        agent: str | None = None,
+        archived: bool | None = None,
+        seen: bool = False,
+    ) -> ChatRow:
+        """Change what is given; its place in the list stays. `seen`: the person has read it up to now. An empty title
+        leaves the naming to the next first message. Raises: UnknownChat."""
+
+        async def work(connection: AsyncConnection) -> ChatRow:
+            row = await _chat(connection, owner, chat_id)
+            now = self._now_ms()
+            values: dict[str, Any] = {}
+            if title is not None:
+                given = _clean_title(title)
+                values |= {"title": given, "title_given": bool(given)}
+                place = place_of(row.created_at, answer=False)
+                await self._index.put(connection, Document(owner, chat_id, TITLE, place, given))
+            if agent is not None:
+                values["agent"] = agent
+            if archived is not None:
+                values["archived"] = archived
+            if seen:
+                values["seen_at"] = max(now, row.updated_at, row.seen_at)
+            if values:
+                await chat_rows.change(connection, owner, chat_id, now, **values)
+            return chat_rows.chat_row(await _chat(connection, owner, chat_id))
+
+        return await self._change(owner, work)
+
+    async def delete_chat(self, owner: Owner, chat_id: str) -> ChatRow:
+        """Write the tombstone; the caller then ends what runs in the chat. Again, while it can be restored, is harmless.
+        Raises: UnknownChat."""
+
+        async def work(connection: AsyncConnection) -> ChatRow:
+            row = await chat_rows.find(connection, owner, chat_id)
+            if row is None or row.erased:
+                raise UnknownChat(chat_id)
+            now = self._now_ms()
+            if row.deleted_at is None:
+                await chat_rows.change(connection, owner, chat_id, now, deleted_at=now)
+            return await _any_chat(connection, owner, chat_id)
+
+        return await self._change(owner, work)
+
+    async def restore_chat(self, owner: Owner, chat_id: str) -> ChatRow:
+        """Take a deletion back; a chat that is not deleted stays as it is. Raises: UnknownChat if it is too late."""
+
+        async def work(connection: AsyncConnection) -> ChatRow:
+            row = await chat_rows.find(connection, owner, chat_id)
+            now = self._now_ms()
+            if row is None or row.erased:
+                raise UnknownChat(chat_id)
+            if row.deleted_at is not None:
+                if row.deleted_at <= now - self._undo_ms:
+                    raise UnknownChat(chat_id)
+                await chat_rows.change(connection, owner, chat_id, now, deleted_at=None)
+            return await _any_chat(connection, owner, chat_id)
+
+        return await self._change(owner, work)
+
+    async def erase_due(self, now_ms: int | None = None) -> list[tuple[Owner, list[str]]]:
+        """Erase what tombstones hold whose undo has passed; the requests whose journals are to be erased, those of
+        deleted messages too. Erase them, then call `erased`; until then they are named again."""
+
+        async def work(connection: AsyncConnection) -> list[tuple[Owner, list[str]]]:
+            now = self._now_ms() if now_ms is None else now_ms
+            await chat_rows.erase_due(connection, self._index, now, self._undo_ms)
+            return await chat_rows.to_erase(connection)
+
+        return await self._database.write(work)
+
+    async def erased(self, owner: Owner, request_ids: Sequence[str]) -> None:
+        """These journals are gone."""
+        ids = list(request_ids)
+        await self._database.write(lambda connection: chat_rows.erased(connection, owner, ids))
+
+    # -- messages --------------------------------------------------------------------------------------------
+
+    async def list_messages(
+        self, owner: Owner, chat_id: str, limit: int = 50, before: str | None = None
+    ) -> tuple[list[MessageRow], str | None]:
+        """The chat's messages, newest first; fewer than `limit` if they are large. Go on with the mark as `before`. An
+        answer without status has not ended. Raises: UnknownChat, ProtocolError for what is no mark."""
+        mark = row_mark(before)
+        async with self._database.read() as connection:
+            await _chat(connection, owner, chat_id)
+            rows, after = await message_rows.page(connection, owner, chat_id, _bounded(limit), mark)
+        return rows, mark_text(after) if after else None
+
+    async def branch(
+        self,
+        owner: Owner,
+        chat_id: str,
+        message_id: str,
+        limit: int = message_rows.BRANCH_MESSAGES_MAX,
+    ) -> list[MessageRow]:
+        """The messages from the root to this one; of a longer branch the last `limit`, or what BRANCH_BYTES_MAX holds.
+        Raises: UnknownChat, UnknownMessage."""
+        async with self._database.read() as connection:
+            await _chat(connection, owner, chat_id)
+            bound = max(1, min(limit, message_rows.BRANCH_MESSAGES_MAX))
+            rows = await message_rows.branch(connection, owner, chat_id, message_id, bound)
+        if not rows:
+            raise UnknownMessage(message_id)
+        return rows
+
+    async def newest_leaf(self, owner: Owner, chat_id: str) -> str | None:
+        """The newest message that nothing follows: where a new one goes by default. None if there is none."""
+        async with self._database.read() as connection:
+            return await message_rows.newest_leaf(connection, owner, chat_id)
+
+    async def message(self, owner: Owner, chat_id: str, message_id: str) -> MessageRow:
+        """One message. Raises: UnknownChat, UnknownMessage."""
+        async with self._database.read() as connection:
+            await _chat(connection, owner, chat_id)
+            row = await message_rows.find(connection, owner, message_id)
+        if row is None or row.chat_id != chat_id:
+            raise UnknownMessage(message_id)
+        return message_rows.message_row(row)
+
+    async def has_message(self, owner: Owner, message_id: str) -> bool:
+        """Whether the id is taken by a message of this owner, in whichever chat: a new one needs another."""
+        async with self._database.read() as connection:
+            return await message_rows.find(connection, owner, message_id) is not None
+
+    async def purged_log(self, owner: Owner, request_id: str) -> Log:
+        """The sealed log of an answer whose journal was purged. Raises: UnknownRequest."""
+        async with self._database.read() as connection:
+            row = await message_rows.find(connection, owner, request_id)
+            chat = None if row is None else await chat_rows.find(connection, owner, row.chat_id)
+        if row is None or row.transcript is None or chat is None or chat.deleted_at is not None:
+            raise UnknownRequest(request_id)
+        return purged.purged_log(owner, row, message_rows.message_row(row))
+
+    async def delete_message(self, owner: Owner, chat_id: str, message_id: str) -> list[str]:
+        """Delete a message and everything under it: the ids of the answers among them, whose journals the caller ends and
+        erases (or leaves to `erase_due`). Raises: UnknownChat, UnknownMessage."""
+        removed: list[str] = []
+
+        async def work(connection: AsyncConnection) -> ChatRow:
+            await _chat(connection, owner, chat_id)
+            now = self._now_ms()
+            answers = await message_rows.delete_subtree(
+                connection, self._index, owner, chat_id, message_id, now=now
+            )
+            if answers is None:
+                raise UnknownMessage(message_id)
+            removed[:] = answers
+            await chat_rows.change(connection, owner, chat_id, now)
+            return await _any_chat(connection, owner, chat_id)
+
+        await self._change(owner, work)
+        return removed
+
+    async def search(
+        self, owner: Owner, query: str, limit: int = 20, before: str | None = None
+    ) -> tuple[list[HitRow], str | None]:
+        """Titles and messages that have all words of the query, each as a word's beginning; titles first, then the
+        newest. No query is an error. Raises: ProtocolError for what is no mark."""
+        mark = hit_mark(before)
+        async with self._database.read() as connection:
+            hits, after = await self._index.find(connection, owner, query, _bounded(limit), mark)
+        return hits, mark_text(after) if after else None
+
+    # -- projection (I11) ------------------------------------------------------------------------------------
+
+    async def project_opened(self, source: Record | Log) -> None:
+        """Write what a request of a chat asked. Again is harmless."""
+        record = source.record if isinstance(source, Log) else source
+
+        async def work(connection: AsyncConnection) -> list[ChatRow]:
+            changed = await projection.opened(connection, self._index, record, self._now_ms())
+            return await _shown(connection, record, changed)
+
+        await self._database.write(work, lambda rows: self._tell(record.key.owner, rows))
+
+    async def project_sealed(self, log: Log) -> bool:
+        """Write what a sealed journal of a chat answered, and what it asked if that is missing. Again is harmless. True
+        if the history now holds it, read back and compared, or must not: the journal may be marked as projected."""
+        record = log.record
+
+        async def work(connection: AsyncConnection) -> list[ChatRow]:
+            changed = await projection.sealed(connection, self._index, log, self._now_ms())
+            return await _shown(connection, record, changed)
+
+        await self._database.write(work, lambda rows: self._tell(record.key.owner, rows))
+        return await self._holds(record.key)
+
+    async def _holds(self, key: Key) -> bool:
+        async with self._database.read() as connection:
+            row = await message_rows.find(connection, key.owner, key.request_id)
+        if row is None or row.request_id is None:
+            return True  # deleted, or its id is another message's
+        return row.transcript is not None and not message_rows.message_row(row).damaged
+
+    async def _change(self, owner: Owner, work: Callable[[AsyncConnection], Awaitable[_Changed]]) -> _Changed:
+        """Do `work`, which returns the chat it changed (or None), and tell the observers."""
+
+        def committed(row: ChatRow | None) -> None:
+            if row is not None:
+                self._tell(owner, [row])
+
+        return await self._database.write(work, committed)
+
+
+def _bounded(limit: int) -> int:
+    return max(1, min(limit, LIST_LIMIT_MAX))
+
+
+def _clean_title(title: str | None) -> str:
+    text = (title or "").encode("utf-8", "replace").decode().replace("\x00", "")
+    return " ".join(text.split())[:TITLE_CHARS_MAX]
+
+
+async def _chat(connection: AsyncConnection, owner: Owner, chat_id: str) -> Row[Any]:
+    row = await chat_rows.find(connection, owner, chat_id)
+    if row is None or row.deleted_at is not None:
+        raise UnknownChat(chat_id)
+    return row
+
+
+async def _any_chat(connection: AsyncConnection, owner: Owner, chat_id: str) -> ChatRow:
+    row = await chat_rows.find(connection, owner, chat_id)
+    assert row is not None
+    return chat_rows.chat_row(row)
+
+
+async def _shown(connection: AsyncConnection, record: Record, changed: bool) -> list[ChatRow]:
+    """The record's chat, if it changed and people can see it."""
+    if not changed or record.chat_id is None:
+        return []
+    row = await chat_rows.find(connection, record.key.owner, record.chat_id)
+    return [] if row is None or row.deleted_at is not None else [chat_rows.chat_row(row)]

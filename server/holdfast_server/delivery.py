@@ -1,0 +1,361 @@
+"""Delivery: one pump per node that brings what logs hold to those who follow them.
+
+There is no task and no queue per subscription. A commit names the logs that grew. In the next turn of the loop, per log
+and codec, the range that grew is encoded once, and every live subscription whose connection has room takes these bytes
+and moves its cursor. A subscription whose connection is over its byte bound is skipped: its cursor stays where it is,
+and it pulls merged pages from there when there is room again, connection by connection and subscription by subscription
+in turn, within a budget per turn. Every connection is written at most once per turn.
+
+What it leans on is the level (cursor against tail), never an edge: once a second every cursor is compared with its log,
+so any wake-up may be lost and no reader waits for ever (I7). A connection that takes nothing at all for too long is
+closed; it resumes from its cursors. The end of a connection ends its subscriptions and nothing else (I5).
+
+Time comes from the loop, bytes go to the `Connection` port: the simulator runs this file as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from holdfast_protocol.errors import ProtocolError
+from holdfast_protocol.pushes import Notice
+
+from .connection import Connection, DeliveryLimits, Encoder
+from .journal import Place
+from .pages import Shots, page
+from .stores.base import Change
+from .stores.log import Log
+from .subscription import Lane, Source, Subscription, Topic
+
+log_ = structlog.get_logger(__name__)
+
+FOLD_EVERY_EVENTS: Final = 64
+"""A followed log is folded as it grows, in steps of so many events: the digest at its end then costs a step, not the
+whole answer in one go."""
+
+
+class Observable(Protocol):
+    """What tells of commits: a Journal."""
+
+    def observe(self, observer: Callable[[Sequence[Change]], None]) -> None:
+        """Call `observer` after every commit, in the loop."""
+
+
+class Delivery:
+    """The pump. Join a connection, add sources to it, leave when it has ended."""
+
+    def __init__(self, journal: Observable, *, limits: DeliveryLimits | None = None) -> None:
+        self.limits = limits or DeliveryLimits()
+        self._shots = Shots(self.limits)
+        self._lanes: dict[Connection, Lane] = {}
+        self._topics: dict[Log, Topic] = {}
+        self._grown: dict[Topic, None] = {}
+        self._ready: dict[Lane, None] = {}  # lanes with sources that wait for a turn, and room
+        self._blocked: dict[Lane, None] = {}  # the same without room
+        self._turn_handle: asyncio.Handle | None = None
+        self._poll_handle: asyncio.TimerHandle | None = None
+        self._sweep_handle: asyncio.TimerHandle | None = None
+        journal.observe(self._changed)
+
+    # -- connections -----------------------------------------------------------------------------------------
+
+    def join(self, connection: Connection) -> None:
+        """The connection may subscribe from now on."""
+        loop = asyncio.get_running_loop()
+        self._lanes.setdefault(connection, Lane(connection, self.limits, loop.time()))
+        if self._sweep_handle is None:
+            self._sweep_handle = loop.call_later(self.limits.sweep_s, self._sweep)
+
+    def leave(self, connection: Connection) -> None:
+        """The connection has ended; so do its subscriptions, and nothing else (I5). Harmless when repeated."""
+        lane = self._lanes.pop(connection, None)
+        if lane is None:
+            return
+        for source in list(lane.sources.values()):
+            self._end(source)
+        self._ready.pop(lane, None)
+        self._blocked.pop(lane, None)
+
+    def close(self) -> None:
+        """Stop: no timer is left, nothing is sent any more."""
+        for connection in list(self._lanes):
+            self.leave(connection)
+        for handle in (self._turn_handle, self._poll_handle, self._sweep_handle):
+            if handle is not None:
+                handle.cancel()
+        self._turn_handle = self._poll_handle = self._sweep_handle = None
+
+    # -- subscriptions ---------------------------------------------------------------------------------------
+
+    def room(self, connection: Connection) -> int:
+        """How many subscriptions the connection may still add."""
+        lane = self._lanes.get(connection)
+        return max(0, self.limits.subscriptions - (len(lane.sources) if lane is not None else 0))
+
+    def follows(self, connection: Connection, key: str) -> bool:
+        """Whether it has a subscription by that name already; a new one would replace it."""
+        lane = self._lanes.get(connection)
+        return lane is not None and key in lane.sources
+
+    def subscribe(self, connection: Connection, log: Log, place: Place) -> None:
+        """Bring the log from `place` on, to its end; replaces an earlier subscription to the same request. Nothing is
+        sent before the loop's next turn, so a reply that is written now comes first. Raises: ProtocolError
+        too_many_subscriptions."""
+        lane = self.lane(connection, log.key.request_id)
+        if lane is None:
+            return
+        topic = self._topics.get(log)
+        if topic is None:
+            topic = self._topics[log] = Topic(log)
+        subscription = Subscription(lane, topic, place, self._shots, self.limits)
+        topic.subscriptions[subscription] = None
+        self.add(subscription)
+
+    def unsubscribe(self, connection: Connection, key: str) -> bool:
+        """Stop bringing it; False if it was not followed."""
+        lane = self._lanes.get(connection)
+        source = lane.sources.get(key) if lane is not None else None
+        if source is not None:
+            self._end(source)
+        return source is not None
+
+    def lane(self, connection: Connection, key: str) -> Lane | None:
+        """The lane on which a new source named `key` may be made; None if the connection has ended meanwhile. Raises:
+        ProtocolError too_many_subscriptions."""
+        if not self.follows(connection, key) and not self.room(connection):
+            raise ProtocolError("too_many_subscriptions")
+        return self._lanes.get(connection)
+
+    def add(self, source: Source) -> None:
+        """Read from this source from now on; one with the same key on the same connection ends."""
+        earlier = source.lane.sources.get(source.key)
+        if earlier is not None:
+            self._end(earlier)
+        source.lane.sources[source.key] = source
+        self.wake(source)
+
+    def wake(self, source: Source) -> None:
+        """There may be something to pull."""
+        if not source.queued and source.behind and source.lane.connection in self._lanes:
+            source.lane.queue(source)
+            self._serve_soon(source.lane)
+
+    def _end(self, source: Source) -> None:
+        source.ended = True
+        lane = source.lane
+        if lane.sources.get(source.key) is source:
+            del lane.sources[source.key]
+        if source.queued:
+            source.queued = False
+            if source in lane.behind:
+                lane.behind.remove(source)
+        source.detach()
+        if isinstance(source, Subscription) and not source.topic.subscriptions:
+            self._topics.pop(source.topic.log, None)
+            self._grown.pop(source.topic, None)
+
+    # -- notices ---------------------------------------------------------------------------------------------
+
+    def notify(self, notice: Notice, connections: Sequence[Connection] | None = None) -> None:
+        """Tell these connections (or all) something that is in no log; who has no room, or was told something of that
+        kind a moment ago, is not told."""
+        frames: dict[Encoder, bytes] = {}
+        now = asyncio.get_running_loop().time()
+        for connection in list(self._lanes if connections is None else connections):
+            lane = self._lanes.get(connection)
+            if lane is None or not lane.room:
+                continue
+            told_at = lane.noticed.get(notice.kind)
+            if told_at is not None and now - told_at < self.limits.notice_every_s:
+                continue
+            lane.noticed[notice.kind] = now
+            frame = frames.get(connection.codec)
+            if frame is None:
+                frame = frames[connection.codec] = connection.codec.encode(notice)
+            lane.put(frame)
+            self._write(lane)
+
+    # -- the turn --------------------------------------------------------------------------------------------
+
+    def _changed(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            log = change.log
+            topic = self._topics.get(log)
+            if log.erased:
+                self._shots.drop(log)
+            if topic is not None:
+                self._grown[topic] = None
+                self._soon()
+
+    def _soon(self) -> None:
+        if self._turn_handle is None:
+            self._turn_handle = asyncio.get_running_loop().call_soon(self._turn)
+
+    def _serve_soon(self, lane: Lane) -> None:
+        if lane not in self._blocked:
+            self._ready[lane] = None
+            self._soon()
+
+    def _turn(self) -> None:
+        """Share what grew, let those behind pull, write each connection once."""
+        if self._turn_handle is not None:
+            self._turn_handle.cancel()
+            self._turn_handle = None
+        touched: dict[Lane, None] = {}
+        grown, self._grown = self._grown, {}
+        for topic in grown:
+            try:
+                self._share(topic, touched)
+            except Exception as error:  # noqa: BLE001 - one log that cannot be read must not stop the others' readers
+                self._fail(list(topic.subscriptions), error)
+        budget = self.limits.turn_bytes
+        while self._ready and budget > 0:
+            lane = next(iter(self._ready))
+            del self._ready[lane]
+            touched[lane] = None
+            budget -= self._pull(lane)
+        for lane in touched:
+            self._write(lane)
+        if self._ready:
+            self._soon()
+
+    def _share(self, topic: Topic, touched: dict[Lane, None]) -> None:
+        """Give the range that grew to the live subscriptions; who has no room, or is elsewhere, falls behind."""
+        log = topic.log
+        first, last = topic.shown, log.tail
+        topic.shown = last
+        if last - topic.folded >= FOLD_EVERY_EVENTS:
+            log.fold()
+            topic.folded = last
+        shared: dict[Encoder, list[tuple[bytes, int]]] = {}
+        for subscription in list(topic.subscriptions):
+            if subscription.queued:
+                continue
+            lane = subscription.lane
+            if subscription.cursor == first < last and not log.erased:
+                pages = shared.get(lane.connection.codec)
+                if pages is None:
+                    pages = shared[lane.connection.codec] = self._pages(
+                        lane.connection.codec, log, first, last
+                    )
+                for frame, stop in pages:
+                    if not lane.room:
+                        break
+                    lane.put(frame)
+                    subscription.cursor = stop
+                else:
+                    for frame in subscription.arrive():
+                        lane.put(frame)
+                touched[lane] = None
+            if subscription.ended:
+                self._end(subscription)
+            elif subscription.behind:
+                lane.queue(subscription)
+                self._serve_soon(lane)
+
+    def _pages(self, codec: Encoder, log: Log, first: int, last: int) -> list[tuple[bytes, int]]:
+        """The range as pages: mostly one."""
+        pages = []
+        while first < last:
+            frame, first = page(codec, log, first, last, self.limits.page_bytes)
+            pages.append((frame, first))
+        return pages
+
+    def _pull(self, lane: Lane) -> int:
+        """Let the lane's sources pull, one after another, until it is full; how many bytes that was."""
+        before = lane.out_bytes
+        while lane.behind and lane.room:
+            source = lane.behind.popleft()
+            try:
+                for frame in source.pull():
+                    lane.put(frame)
+            except Exception as error:  # noqa: BLE001 - as in _turn
+                source.queued = False
+                self._fail([source], error)
+                break
+            source.queued = False
+            if source.ended:
+                self._end(source)
+            elif source.behind:
+                lane.queue(source)
+        return lane.out_bytes - before
+
+    def _write(self, lane: Lane) -> None:
+        """Write what the turn has collected; a lane that still has sources waiting is served again when it can be."""
+        connection = lane.connection
+        if connection not in self._lanes:
+            return
+        now = asyncio.get_running_loop().time()
+        lane.look(now)
+        lane.write()
+        lane.mark = connection.buffered
+        if not lane.behind:
+            return
+        if lane.room:
+            self._serve_soon(lane)
+        else:
+            self._ready.pop(lane, None)
+            self._blocked[lane] = None
+            if self._poll_handle is None:
+                self._poll_handle = asyncio.get_running_loop().call_later(self.limits.poll_s, self._poll)
+
+    def _fail(self, sources: Sequence[Source], error: Exception) -> None:
+        """What these sources read cannot be read: their connections are told to begin anew."""
+        log_.error("delivery failed", requests=sorted({source.key for source in sources}), exc_info=error)
+        for source in sources:
+            self._drop(source.lane, 1011, "The server failed to read what is followed here; reconnect.")
+
+    # -- timers ----------------------------------------------------------------------------------------------
+
+    def drained(self, connection: Connection) -> None:
+        """The connection has room again: a hint that spares it the wait for the next poll."""
+        lane = self._lanes.get(connection)
+        if lane is not None and lane in self._blocked and lane.room:
+            del self._blocked[lane]
+            self._serve_soon(lane)
+
+    def _poll(self) -> None:
+        """Look at the full connections."""
+        loop = asyncio.get_running_loop()
+        self._poll_handle = None
+        now = loop.time()
+        for lane in list(self._blocked):
+            lane.look(now)
+            self.drained(lane.connection)
+        if self._blocked:
+            self._poll_handle = loop.call_later(self.limits.poll_s, self._poll)
+
+    def _sweep(self) -> None:
+        """Compare every cursor with its log, and close connections that take nothing."""
+        loop = asyncio.get_running_loop()
+        self._sweep_handle = None
+        if self._grown or self._ready:
+            self._turn()
+        now = loop.time()
+        for lane in list(self._lanes.values()):
+            lane.look(now)
+            if lane.stuck(now):
+                self._drop(
+                    lane, 4410, "Nothing was taken for too long; reconnect and resume from your cursors."
+                )
+                continue
+            for source in lane.sources.values():
+                self.wake(source)
+            if lane.behind:
+                self.drained(lane.connection)
+                self._serve_soon(lane)
+        for topic in self._topics.values():
+            topic.shown = topic.log.tail  # who has not been given this was just queued
+        if self._lanes:
+            self._sweep_handle = loop.call_later(self.limits.sweep_s, self._sweep)
+
+    def _drop(self, lane: Lane, code: int, reason: str) -> None:
+        connection = lane.connection
+        if connection in self._lanes:
+            self.leave(connection)
+            connection.close(code, reason)
+            asyncio.get_running_loop().call_later(self.limits.abort_grace_s, connection.abort)

@@ -1,0 +1,127 @@
+"""What ends by the wall clock though nobody runs it: a place in the queue, and a wait for a person.
+
+Neither has a timer of its own, since both may last for days and be many: the store's changes are watched, what has an end
+goes into a heap, and one task looks at its top. What it finds is checked against the log as it is then, so an entry that
+is out of date costs a look. Whoever was faster (a claim, a decision) has won, as the store says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from holdfast_protocol import events as ev
+
+from .agents.base import Agent
+from .deadlines import lowered, sentence
+from .stores.base import Change, InboxItem, JournalSealed, Key, NotWaiting, Store, UnknownRequest
+from .stores.log import Log
+
+log = structlog.get_logger(__name__)
+
+LOOK_S: Final = 1.0
+"""The longest that an end is noticed late; the wall clock may jump, so a look is never further away."""
+
+AGAIN_MS: Final = 5000
+"""After an end that could not be noted."""
+
+PAGE: Final = 200
+"""Requests read at once when the server starts."""
+
+
+class Expiry:
+    """Ends requests that were not claimed in time, and waits that nobody decided in time. `run` is its life."""
+
+    def __init__(self, store: Store, agents: Mapping[str, Agent], now_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._agents = agents
+        self._now_ms = now_ms
+        self._heap: list[tuple[int, Key]] = []
+        self._any = asyncio.Event()
+        store.observe(self._changed)
+
+    async def run(self) -> None:
+        """Look at what is there, then at what comes due, until cancelled."""
+        await self._read()
+        while True:
+            if not self._heap:
+                self._any.clear()
+                await self._any.wait()
+            wait_s = (self._heap[0][0] - self._now_ms()) / 1000
+            if wait_s > 0:
+                await asyncio.sleep(min(wait_s, LOOK_S))
+                continue
+            _, key = heapq.heappop(self._heap)
+            try:
+                await self._look(key)
+            except (JournalSealed, NotWaiting, UnknownRequest):
+                continue  # somebody was faster
+            except Exception:  # whatever the store has, this end and all others must still be noted
+                log.exception("an end could not be noted", request=key.request_id)
+                heapq.heappush(self._heap, (self._now_ms() + AGAIN_MS, key))
+
+    async def _read(self) -> None:
+        """What was there before us; all later changes are told."""
+        before: str | None = None
+        while True:
+            try:
+                page, following = await self._store.summaries(
+                    None, active=True, chat_id=None, limit=PAGE, before=before
+                )
+                for row in page:
+                    if row.status in ("queued", "waiting"):
+                        with suppress(UnknownRequest):
+                            self._watch(await self._store.log(row.key))
+            except Exception:  # as above
+                log.exception("cannot read what waits")
+                await asyncio.sleep(AGAIN_MS / 1000)
+                continue
+            if following is None:
+                return
+            before = following
+
+    def _changed(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.state:
+                self._watch(change.log)
+
+    def _end_of(self, log_: Log) -> tuple[int, ev.Waiting | None] | None:
+        """When this request's queueing or waiting ends, if it does."""
+        if log_.status == "queued" and not log_.lease:
+            agent = self._agents.get(log_.record.agent)
+            if agent is not None:
+                queue_s = lowered(agent.profile.clocks, log_.record.deadlines).queue_s
+                if queue_s is not None:
+                    return log_.record.created_at + round(queue_s * 1000), None
+        elif log_.status == "waiting" and log_.waiting is not None and log_.waiting.expires_at is not None:
+            return log_.waiting.expires_at, log_.waiting
+        return None
+
+    def _watch(self, log_: Log) -> None:
+        end = self._end_of(log_)
+        if end is not None:
+            heapq.heappush(self._heap, (end[0], log_.key))
+            self._any.set()
+
+    async def _look(self, key: Key) -> None:
+        log_ = self._store.live(key)
+        end = None if log_ is None else self._end_of(log_)
+        if log_ is None or end is None:
+            return
+        at, waiting = end
+        now = self._now_ms()
+        if at > now:
+            heapq.heappush(self._heap, (at, key))
+        elif waiting is not None:
+            item = InboxItem(kind="decision", id=waiting.wait_id, at=now, digest=waiting.digest)
+            await self._store.put_input(key, item)
+        else:
+            queue_s = (at - log_.record.created_at) / 1000
+            message = sentence("queue", queue_s)
+            outcome = ev.TimedOut(at=now, code="queue", message=message, retryable=True)
+            await self._store.seal(key, outcome)

@@ -1,0 +1,1 @@
+"""The history's parts: tables, statements, full-text search, projection of journals; their public face is chats.py."""

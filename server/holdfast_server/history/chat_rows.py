@@ -1,0 +1,129 @@
+"""Statements on chats. Each takes the transaction it belongs to."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, case, delete, insert, literal, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from holdfast_protocol.replies import ChatRow
+from holdfast_server.stores.base import Owner
+
+from .marks import RowMark
+from .search import SearchIndex
+from .tables import chats, erasures, keys, messages, owned
+
+TOMBSTONE_KEPT_MS: Final = 30 * 24 * 3600 * 1000
+"""How long an erased chat's id stays known as deleted: a device that was away must not bring it back to life with a
+question that it still held; a month is longer than a client keeps unsent questions."""
+
+CHATS_ERASED_AT_ONCE_MAX: Final = 20
+"""Chats erased in one transaction, so that others are not kept waiting."""
+
+ERASURES_READ_MAX: Final = 1_000
+"""Requests handed out for erasure at once; the next sweep goes on."""
+
+
+def chat_row(row: Row[Any]) -> ChatRow:
+    """As readers see it."""
+    return ChatRow(
+        chat_id=row.chat_id, version=row.version, title=row.title, agent=row.agent, created_at=row.created_at,
+        updated_at=row.updated_at, seen_at=row.seen_at, archived=bool(row.archived),
+        deleted=row.deleted_at is not None,
+    )  # fmt: skip
+
+
+async def find(connection: AsyncConnection, owner: Owner, chat_id: str) -> Row[Any] | None:
+    """The chat's row, deleted or not."""
+    return (await connection.execute(select(chats).where(owned(chats, owner, chat_id=chat_id)))).one_or_none()
+
+
+async def page(
+    connection: AsyncConnection, owner: Owner, archived: bool, limit: int, before: RowMark | None
+) -> tuple[list[ChatRow], RowMark | None]:
+    """Chats in which something was said last come first."""
+    query = (
+        select(chats)
+        .where(owned(chats, owner, archived=archived), chats.c.deleted_at.is_(None))
+        .order_by(chats.c.updated_at.desc(), chats.c.chat_id.desc())
+        .limit(limit + 1)
+    )
+    if before is not None:
+        query = query.where(tuple_(chats.c.updated_at, chats.c.chat_id) < tuple_(before.place, before.row_id))
+    rows = (await connection.execute(query)).all()
+    page = rows[:limit]
+    last = page[-1] if len(rows) > limit else None
+    return [chat_row(row) for row in page], None if last is None else RowMark(last.updated_at, last.chat_id)
+
+
+async def create(connection: AsyncConnection, owner: Owner, chat_id: str, now: int, **values: Any) -> None:
+    """A new chat, first version: the time, so that a history made anew does not begin below what clients hold."""
+    row = {
+        "title": "", "title_given": False, "agent": None, "created_at": now, "updated_at": now, "seen_at": now,
+        "archived": False, "deleted_at": None, "erased": False, "version": now, **values,
+    }  # fmt: skip
+    await connection.execute(insert(chats).values(keys(owner, chat_id=chat_id, **row)))
+
+
+async def change(connection: AsyncConnection, owner: Owner, chat_id: str, now: int, **values: Any) -> None:
+    """Set these columns; the version rises, to the time if that is higher."""
+    version = case((chats.c.version >= now, chats.c.version + 1), else_=now)
+    where = owned(chats, owner, chat_id=chat_id)
+    await connection.execute(update(chats).where(where).values(version=version, **values))
+
+
+async def erase_due(connection: AsyncConnection, index: SearchIndex, now: int, undo_ms: int) -> int:
+    """Erase what tombstones hold, and forget those that are old; the answers' journals are noted as to be erased. How
+    many chats were erased."""
+    due = (
+        select(chats.c.tenant, chats.c.user, chats.c.chat_id)
+        .where(chats.c.deleted_at <= now - undo_ms, chats.c.erased.is_(False))
+        .order_by(chats.c.deleted_at)
+        .limit(CHATS_ERASED_AT_ONCE_MAX)
+    )
+    rows = (await connection.execute(due)).all()
+    for tenant, user, chat_id in rows:
+        owner = Owner(tenant, user)
+        of_chat = owned(messages, owner, chat_id=chat_id)
+        await note_erasures_of(connection, of_chat, now)
+        await connection.execute(delete(messages).where(of_chat))
+        await index.remove(connection, owner, chat_id, None)
+        await change(connection, owner, chat_id, now, title="", title_given=False, agent=None, erased=True)
+    old = (chats.c.deleted_at <= now - undo_ms - TOMBSTONE_KEPT_MS) & chats.c.erased.is_(True)
+    await connection.execute(delete(chats).where(old))
+    return len(rows)
+
+
+async def note_erasures_of(connection: AsyncConnection, which: ColumnElement[bool], now: int) -> None:
+    """Note the answers among these messages, which are about to be deleted: nothing of them is projected any more, and
+    their journals are to be erased."""
+    columns = (messages.c.tenant, messages.c.user, messages.c.request_id, literal(now))
+    answers = select(*columns).where(which, messages.c.request_id.is_not(None))
+    await connection.execute(insert(erasures).from_select(list(erasures.c.keys()), answers))
+
+
+async def note_erasure(connection: AsyncConnection, owner: Owner, request_id: str, now: int) -> None:
+    """As note_erasures_of, for a request of which there is no message."""
+    await connection.execute(insert(erasures).values(keys(owner, request_id=request_id, at=now)))
+
+
+async def to_erase(connection: AsyncConnection) -> list[tuple[Owner, list[str]]]:
+    """What was noted, oldest first, by owner."""
+    query = select(erasures).order_by(erasures.c.at, erasures.c.request_id).limit(ERASURES_READ_MAX)
+    out: dict[Owner, list[str]] = {}
+    for row in await connection.execute(query):
+        out.setdefault(Owner(row.tenant, row.user), []).append(row.request_id)
+    return list(out.items())
+
+
+async def erased(connection: AsyncConnection, owner: Owner, request_ids: list[str]) -> None:
+    """Their journals are gone."""
+    for request_id in request_ids:
+        await connection.execute(delete(erasures).where(owned(erasures, owner, request_id=request_id)))
+
+
+async def is_to_erase(connection: AsyncConnection, owner: Owner, request_id: str) -> bool:
+    """Whether the request's messages were deleted while its journal may still be there."""
+    where = owned(erasures, owner, request_id=request_id)
+    return (await connection.execute(select(erasures.c.at).where(where))).one_or_none() is not None

@@ -1,0 +1,117 @@
+"""The history's tables, in terms that SQLite and PostgreSQL share.
+
+Every key begins with the owner, (tenant, user): there is no statement that takes a bare id, so the same id of two owners
+is two rows, and a stranger's is simply not there (I9). What brings these tables about is in migrations/; a test holds
+the two in step. The full-text index is not here: it is derived from these rows and can be made again (search.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    and_,
+)
+
+from holdfast_server.stores.base import Owner
+
+metadata: Final = MetaData()
+
+chats: Final = Table(
+    "chats",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("user", String(64), primary_key=True),
+    Column("chat_id", String(64), primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("title_given", Boolean, nullable=False),  # by a person; then the first message no longer gives it
+    Column("agent", String(64)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),  # when something was last said, asked or answered
+    Column("seen_at", BigInteger, nullable=False),
+    Column("archived", Boolean, nullable=False),
+    Column("deleted_at", BigInteger),  # the tombstone
+    Column(
+        "erased", Boolean, nullable=False
+    ),  # what it held is gone; the row stays so that nothing brings it back
+    Column("version", BigInteger, nullable=False),
+    Index("chats_listed", "tenant", "user", "archived", "updated_at", "chat_id"),
+    Index("chats_deleted", "deleted_at"),
+)
+
+messages: Final = Table(
+    "messages",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("user", String(64), primary_key=True),
+    Column("message_id", String(64), primary_key=True),
+    Column("chat_id", String(64), nullable=False),
+    Column(
+        "parent_id", String(64)
+    ),  # no foreign key: a queued question may name an answer that is not there yet
+    Column("role", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("sha256", LargeBinary(32)),  # of the text's UTF-8 bytes; none while an answer is being made
+    Column("transcript", LargeBinary),  # MessagePack of the answer's Transcript, once it has ended
+    Column("status", String(16)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("place", BigInteger, nullable=False),  # see place_of
+    Column(
+        "size", Integer, nullable=False
+    ),  # bytes of text and transcript: pages are cut by it before they are read
+    Column("request_id", String(64)),  # of an answer: its message id
+    Column(
+        "body_hash", LargeBinary(32)
+    ),  # of an answer: tells a retry from another request, after the purge too
+    Column("agent", String(64)),
+    ForeignKeyConstraint(
+        ["tenant", "user", "chat_id"],
+        ["chats.tenant", "chats.user", "chats.chat_id"],
+        name="messages_of_a_chat",
+        ondelete="CASCADE",
+    ),
+    Index("messages_listed", "tenant", "user", "chat_id", "place", "message_id"),
+    Index("messages_children", "tenant", "user", "chat_id", "parent_id"),
+)
+
+erasures: Final = Table(
+    "erasures",
+    metadata,
+    # Requests whose messages were deleted and whose journals are not known to be gone: nothing of them is projected.
+    Column("tenant", String(64), primary_key=True),
+    Column("user", String(64), primary_key=True),
+    Column("request_id", String(64), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+
+def place_of(created_at: int, *, answer: bool) -> int:
+    """Where a message stands among a chat's: by time, and an answer after the question that came with it. It depends on
+    the journal alone, so a rebuilt history lists the same messages in the same order (I11)."""
+    return created_at * 2 + answer
+
+
+def owned(table: Table, owner: Owner, **values: Any) -> ColumnElement[bool]:
+    """The condition that a row is this owner's, and that these columns have these values."""
+    return and_(
+        table.c.tenant == owner.tenant,
+        table.c.user == owner.user,
+        *(table.c[name] == value for name, value in values.items()),
+    )
+
+
+def keys(owner: Owner, **values: Any) -> dict[str, Any]:
+    """The owner's columns, with others, for an insert."""
+    return {"tenant": owner.tenant, "user": owner.user, **values}

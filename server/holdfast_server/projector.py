@@ -1,0 +1,269 @@
+"""The projector: carries what journals say into the history, in order, and makes good what a crash left out (I11).
+
+Two commits are made for one fact, the journal's and then the history's, and a process may die between them. So the
+projector waits for a level, not for an edge: what the store does not know as projected is to be projected, however long
+ago it was committed. Commits that it observes only make it look sooner; a sweep at start and every few seconds finds
+the rest. What it does is idempotent, and a journal is marked as projected only once the history holds it.
+
+Keys wait in a queue, never data; a queue that is full is let go, because the sweep finds the same. `catch_up` is how a
+reader becomes independent of all this: it returns when everything that was committed before is in the history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from .chats import Chats
+from .stores.base import Change, Damaged, Key, Store, Unavailable, UnknownRequest
+from .stores.log import Log
+from .tasks import Tasks
+
+log = structlog.get_logger(__name__)
+
+SWEEP_S: Final = 5.0
+"""How often it looks for what no commit announced: the longest that journals and history may disagree (I11)."""
+
+QUEUE_KEYS_MAX: Final = 10_000
+"""Keys that wait; beyond it the queue is let go and a sweep finds them again."""
+
+SWEEP_ROWS: Final = 200
+"""Journals that a sweep asks for at once."""
+
+RETRY_S_MIN: Final = 0.05
+RETRY_S_MAX: Final = 5.0
+"""While the history or the store does not answer, the wait doubles between these."""
+
+MARKED_AT_ONCE: Final = 64
+"""Journals marked in one commit of the store."""
+
+REFUSED_KEYS_MAX: Final = 1_000
+"""Journals that could not be projected for a reason of their own, and are left alone until the next start."""
+
+CATCH_UP_S: Final = 10.0
+"""How long a reader waits for the history to catch up before it is told to try again."""
+
+
+class Projector:
+    """One node's projector. Start it after the store and the history, close it before them."""
+
+    def __init__(self, store: Store, chats: Chats, tasks: Tasks, *, sweep_s: float = SWEEP_S) -> None:
+        self._store = store
+        self._chats = chats
+        self._tasks = tasks
+        self._sweep_s = sweep_s
+        self._queue: dict[Key, int] = {}  # in the order of commits; the number is the key's place in it
+        self._noted = 0
+        self._done = 0  # everything up to this place is in the history
+        self._look_again = True  # what runs must be looked through too: at start, and after keys were let go
+        self._refused: dict[Key, None] = {}
+        self._due = asyncio.Event()
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin; the first sweep goes on behind, and `catch_up` waits for it."""
+        self._noted += 1  # the sweep's place in the order
+        self._store.observe(self._changed)
+        self._task = self._tasks.start(self._run(), "projector")
+
+    async def close(self) -> None:
+        """Stop; what is left is found at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        for _, waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(Unavailable("the server stops"))
+
+    async def catch_up(self, wait_s: float = CATCH_UP_S) -> None:
+        """Return when the history holds all that was committed before this call. Raises: Unavailable if that takes
+        longer than `wait_s`."""
+        target = self._noted
+        if self._done >= target:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (target, waiter)
+        self._waiters.append(entry)
+        try:
+            async with asyncio.timeout(wait_s):
+                await waiter
+        except TimeoutError:
+            raise Unavailable("the history is behind; try again") from None
+        finally:
+            if entry in self._waiters:
+                self._waiters.remove(entry)
+
+    # -- what is to be done ----------------------------------------------------------------------------------
+
+    def _changed(self, changes: Sequence[Change]) -> None:
+        """The store committed: note what begins and what ends."""
+        for change in changes:
+            journal = change.log
+            if journal.record.chat_id is None or journal.projected or journal.erased:
+                continue
+            begins = change.start == 0 and change.end > 0
+            ends = journal.sealed and change.state
+            if begins or ends:
+                self._note(journal.key)
+
+    def _note(self, key: Key) -> None:
+        self._noted += 1
+        if len(self._queue) >= QUEUE_KEYS_MAX:
+            self._queue.clear()
+            self._look_again = True
+        else:
+            # A key that waits already keeps its turn: when that comes, the journal is read as it is then.
+            self._queue.setdefault(key, self._noted)
+        self._due.set()
+
+    # -- doing it --------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        wait_s = RETRY_S_MIN
+        sweep = True
+        while True:
+            try:
+                if sweep or self._look_again:
+                    await self._sweep()
+                await self._drain()
+                wait_s = RETRY_S_MIN
+            except Unavailable as error:
+                log.warning("the history is behind; it is tried again", reason=str(error), wait_s=wait_s)
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, RETRY_S_MAX)
+                continue
+            sweep = await self._wait()
+
+    async def _wait(self) -> bool:
+        """Wait until something is noted, or it is time for a sweep: whether it is."""
+        try:
+            async with asyncio.timeout(self._sweep_s):
+                await self._due.wait()
+        except TimeoutError:
+            return True
+        return False
+
+    async def _drain(self) -> None:
+        """Project what is noted, oldest first, until nothing is, or a sweep must come first."""
+        held: list[Key] = []
+        while self._queue and not self._look_again:
+            key = next(iter(self._queue))
+            place = self._queue.pop(key)  # before it is read: a commit from now on gives it another turn
+            try:
+                if await self._project(key):
+                    held.append(key)
+            except BaseException:
+                self._queue.pop(key, None)
+                self._queue = {key: place, **self._queue}
+                raise
+            self._settle()
+            if len(held) >= MARKED_AT_ONCE:
+                await self._mark(held)
+                held = []
+        await self._mark(held)
+        if not self._queue and not self._look_again:
+            self._due.clear()
+
+    async def _sweep(self) -> None:
+        """Project what the store does not know as projected; after keys were let go, what runs too."""
+        if self._look_again:
+            self._look_again = False  # first: what is let go during the sweep asks for another
+            try:
+                for key in await self._running():
+                    await self._project(key)
+            except BaseException:
+                self._look_again = True
+                raise
+        while True:
+            # Beyond the refused ones, which stay unprojected, so that they hide nothing behind them.
+            refused = len(self._refused)
+            journals = await self._store.unprojected(SWEEP_ROWS + refused)
+            journals = [journal for journal in journals if journal.key not in self._refused]
+            held = [journal.key for journal in journals if await self._project(journal.key)]
+            await self._mark(held)
+            moved = held or len(self._refused) > refused
+            if not moved or len(journals) < SWEEP_ROWS:
+                break
+        self._settle()
+
+    async def _running(self) -> list[Key]:
+        """Requests of chats without an outcome, oldest first: as many keys as requests may be open."""
+        keys: list[Key] = []
+        before: str | None = None
+        while True:
+            rows, before = await self._store.summaries(
+                None, active=True, chat_id=None, limit=SWEEP_ROWS, before=before
+            )
+            keys += [row.key for row in rows if row.chat_id is not None]
+            if before is None:
+                return keys[::-1]
+
+    async def _project(self, key: Key) -> bool:
+        """Bring one journal into the history; whether it may be marked as projected. Raises: Unavailable."""
+        if key in self._refused:
+            return False
+        try:
+            journal: Log = self._store.live(key) or await self._store.log(key)
+            if journal.record.chat_id is None:
+                return False
+            if not journal.sealed:
+                await self._chats.project_opened(journal)
+                return False
+            if await self._chats.project_sealed(journal):
+                return True
+            reason = "what was read back is not what was written"
+        except UnknownRequest:
+            return False  # erased meanwhile
+        except Damaged as error:
+            reason = str(error)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("a journal cannot be projected", request_id=key.request_id)
+            reason = ""
+        if reason:
+            log.error("a journal cannot be projected", request_id=key.request_id, reason=reason)
+        if len(self._refused) < REFUSED_KEYS_MAX:
+            self._refused[key] = None
+        return False
+
+    async def _mark(self, keys: Sequence[Key]) -> None:
+        if keys:
+            await self._store.projected(keys)
+
+    def _settle(self) -> None:
+        """Tell those who wait how far the history is: up to the first key that waits."""
+        if self._look_again:
+            return
+        place = next(iter(self._queue.values()), self._noted + 1) - 1
+        if place <= self._done:
+            return
+        self._done = place
+        due = [waiter for target, waiter in self._waiters if target <= place]
+        self._waiters = [entry for entry in self._waiters if entry[0] > place]
+        for waiter in due:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # -- a history that was lost -----------------------------------------------------------------------------
+
+    async def rebuild(self) -> int:
+        """Project every journal that the store still holds, marked or not, oldest first: after the history's file was
+        lost or restored from an older copy. Keeps one key per request meanwhile. How many. Raises: Unavailable."""
+        keys: list[tuple[int, Key]] = []
+        before: str | None = None
+        while True:
+            rows, before = await self._store.summaries(
+                None, active=False, chat_id=None, limit=SWEEP_ROWS, before=before
+            )
+            keys += [(row.created_at, row.key) for row in rows if row.chat_id is not None]
+            if before is None:
+                break
+        for _, key in sorted(keys):
+            await self._mark([key] if await self._project(key) else [])
+        return len(keys)

@@ -1,0 +1,420 @@
+"""The store of one process: one state machine of journals in memory, over a disk that makes commits durable.
+
+Memory holds every unsealed journal whole, and sealed ones until they are packed; then they are read back from their
+rows when somebody asks, and kept while they are read and a while longer (a bound in bytes). All writing goes through one
+commit queue, all deciding through one stage, so memory, SQLite and the simulator's disk differ only below `Disk`.
+
+Leases belong to the boot: they are never timed, and at a start every lease is void at once, because the folder's lock
+says that nobody else can be alive. So a stalled process never loses its own requests to itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
+from secrets import token_hex
+from typing import Final, Literal, TypeVar
+from weakref import WeakValueDictionary
+
+import msgspec
+import structlog
+
+from holdfast_protocol.errors import IllegalEvent
+from holdfast_protocol.events import Accepted, Outcome, Waiting
+
+from .base import (
+    Account,
+    Change,
+    Claim,
+    Damaged,
+    InboxItem,
+    JournalSealed,
+    Key,
+    LogWriter,
+    Opened,
+    Owner,
+    Record,
+    RequestConflict,
+    Summary,
+    UnknownRequest,
+)  # fmt: skip
+from .blob import unpack
+from .commits import CommitQueue
+from .disk import Disk
+from .log import Log
+from .stage import Elsewhere, Journals, Stage, look
+from .upkeep import Upkeep
+from .writer import Writer
+
+T = TypeVar("T")
+
+MEMORY_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Packed journals kept in memory after they were read: some hundred long answers."""
+
+EVENT_MEMORY_BYTES: Final = 200
+"""What an event takes up in memory beside its text."""
+
+LOOK_S_MAX: Final = 1.0
+"""How late a wait's expiry or a `not_before` may be seen: the clock may be set, so no timer is trusted for longer."""
+
+log = structlog.get_logger(__name__)
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+
+
+def _clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _nonce() -> str:
+    return token_hex(4)
+
+
+def _storable(value: object) -> None:
+    """One value that cannot be written would fail the whole commit. Raises: IllegalEvent."""
+    try:
+        _ENCODER.encode(value)
+    except (UnicodeEncodeError, msgspec.EncodeError, TypeError, OverflowError, RecursionError) as error:
+        raise IllegalEvent(f"it cannot be stored: {error}") from None
+
+
+class EmbeddedStore:
+    """A Store over a Disk."""
+
+    durability: Literal["process", "power"]
+
+    def __init__(
+        self,
+        disk: Disk,
+        *,
+        durability: Literal["process", "power"] = "process",
+        now_ms: Callable[[], int] = _clock_ms,
+        nonce: Callable[[], str] = _nonce,
+        memory_bytes_max: int = MEMORY_BYTES_MAX,
+        owner_running_max: int | None = None,
+    ) -> None:
+        """`owner_running_max`: how many requests of one owner may be claimed at a time; None: any number."""
+        self.durability = durability
+        self._disk = disk
+        self._now_ms = now_ms
+        self._nonce = nonce
+        self._memory_bytes_max = memory_bytes_max
+        self._journals = Journals(owner_running_max)
+        self._commits = CommitQueue(disk, lambda: Stage(self._journals, self._now_ms()), self._settled)
+        self._upkeep = Upkeep(disk, self._journals, self._commits, self._cool)
+        self._observers: list[Callable[[Sequence[Change]], None]] = []
+        self._writers: WeakValueDictionary[tuple[int, int], Writer] = WeakValueDictionary()
+        self._cold: WeakValueDictionary[Key, Log] = WeakValueDictionary()  # whatever somebody holds
+        self._warm: OrderedDict[Key, tuple[Log, int]] = (
+            OrderedDict()
+        )  # what is kept though nobody may hold it
+        self._warm_bytes = 0
+        self._removals = 0  # how often packed journals were removed
+        self._claimers: list[asyncio.Future[None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    # -- life ------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        restored = await self._disk.start()
+        journals = self._journals
+        for journal in restored.logs:
+            journals.add(journal, restored.first_seq[journal.number])
+            journals.ready.hint(journal.number)
+        journals.next_seq, journals.next_number = restored.next_seq, restored.next_number
+        for key, state in restored.late:
+            for account in state.accounts:
+                await self.account(key, account)
+            if state.projected:
+                await self.projected([key])
+            if state.removed:
+                await self.erase([key])
+
+    async def close(self) -> None:
+        await self._commits.close()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for waiter in self._claimers:
+            waiter.cancel()
+        await self._disk.close()
+
+    def observe(self, observer: Callable[[Sequence[Change]], None]) -> None:
+        self._observers.append(observer)
+
+    @property
+    def trouble(self) -> str | None:
+        """A sentence while the disk refuses what is written, else None."""
+        return self._commits.trouble
+
+    def _settled(self, changes: Sequence[Change]) -> None:
+        """A commit has ended: tell the observers what it changed, and those who wait for something to claim."""
+        if changes:
+            for observer in self._observers:
+                try:
+                    observer(changes)
+                except Exception:  # one that breaks its promise must not stop the rest
+                    log.exception("an observer of the store failed")
+        if self._claimers:
+            self._look()
+
+    # -- opening and reading ---------------------------------------------------------------------------------
+
+    async def open(self, record: Record, accepted: Accepted) -> Opened:
+        _storable((record, accepted))
+        while True:
+            packings = self._journals.packings
+            if record.key not in self._journals.by_key:
+                packed = await self._read(record.key)
+                if packed is not None:
+                    if packed.record.body_hash != record.body_hash:
+                        raise RequestConflict(f"{record.key.request_id} was used for another request")
+                    return Opened(packed, created=False)
+            try:
+                journal, created = await self._commits.do(partial(self._open, record, accepted, packings))
+            except Elsewhere:
+                continue
+            return Opened(journal, created)
+
+    def _open(self, record: Record, accepted: Accepted, packings: int, stage: Stage) -> tuple[Log, bool]:
+        """As the stage, unless the journal may have been packed since it was looked for on the disk."""
+        if packings != self._journals.packings and stage.find(record.key) is None:
+            raise Elsewhere
+        return stage.open(record, accepted)
+
+    async def log(self, key: Key) -> Log:
+        journal = self._journals.by_key.get(key) or await self._read(key)
+        if journal is None:
+            raise UnknownRequest(key.request_id)
+        return journal
+
+    def live(self, key: Key) -> Log | None:
+        return self._journals.by_key.get(key) or self._cold.get(key)
+
+    async def _read(self, key: Key) -> Log | None:
+        """A packed journal. Raises: Damaged, Unavailable."""
+        while (journal := self.live(key)) is None:
+            removals = self._removals
+            found = await self._disk.find(key)
+            if found is None:
+                return self.live(key)
+            journal = await self._disk.offload(partial(unpack, found.packed))
+            if removals == self._removals:
+                journal.number, journal.version = found.number, found.summary.version
+                journal.projected, journal.updated_at = found.summary.projected, found.summary.updated_at
+                return self._warmed(self._cold.setdefault(key, journal))
+        return self._warmed(journal) if key in self._cold else journal
+
+    def _warmed(self, journal: Log) -> Log:
+        """Keep it for the next reader, and let go of those nobody asked for lately."""
+        known = self._warm.pop(journal.key, None)
+        size = known[1] if known is not None else journal.bytes + EVENT_MEMORY_BYTES * journal.tail
+        self._warm[journal.key] = (journal, size)
+        self._warm_bytes += 0 if known is not None else size
+        while self._warm_bytes > self._memory_bytes_max and self._warm:
+            _, (_, size) = self._warm.popitem(last=False)
+            self._warm_bytes -= size
+        return journal
+
+    def _cool(self, journal: Log) -> None:
+        """It was packed: who holds it still shares it with who asks for it."""
+        journal.forget_fold()
+        self._cold[journal.key] = journal
+        self._warmed(journal)
+
+    # -- claims ----------------------------------------------------------------------------------------------
+
+    async def claim(self) -> Claim | None:
+        if not self._claimable_now():
+            return None
+        return await self._commits.do(lambda stage: stage.claim(self._nonce()), orphaned=self._unclaim)
+
+    def _unclaim(self, claim: Claim | None) -> None:
+        """Whoever claimed is gone: nobody else would ever give this lease back."""
+        if claim is not None:
+            self._commits.later(lambda stage: stage.release(claim))
+
+    async def claimable(self) -> None:
+        while not self._claimable_now():
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._claimers.append(waiter)
+            self._arm()
+            try:
+                await waiter
+            finally:
+                self._claimers.remove(waiter)
+
+    def _claimable_now(self) -> bool:
+        """Whether the oldest hint that holds is there; those that do not hold are filed where they belong."""
+        journals, ready, now = self._journals, self._journals.ready, self._now_ms()
+        ready.due(now)
+        while (number := ready.first()) is not None:
+            journal = journals.by_number.get(number)
+            if journal is not None:
+                seen = look(journal, now)
+                before = journals.by_key.get(seen.after) if seen.after is not None else None
+                blocked = before is not None and not before.sealed
+                owner = journal.key.owner
+                if blocked and seen.after is not None:
+                    ready.follow(seen.after, number)
+                elif not seen.claimable:
+                    if seen.at is not None:
+                        ready.at(seen.at, number)
+                elif journals.has_slot(owner):
+                    return True
+                else:
+                    ready.wait_slot(owner, number)
+            ready.pop()
+            if journal is not None and journals.has_slot(journal.key.owner):
+                ready.slot(journal.key.owner)
+        return False
+
+    def _look(self) -> None:
+        """Wake those who wait for something to claim, if there is something; else look again when time may bring it."""
+        self._timer = None
+        if self._claimers and self._claimable_now():
+            for waiter in self._claimers:
+                if not waiter.done():
+                    waiter.set_result(None)
+        self._arm()
+
+    def _arm(self) -> None:
+        when = self._journals.ready.next_at
+        if self._timer is None and self._claimers and when is not None:
+            delay_s = min(LOOK_S_MAX, max(0.0, (when - self._now_ms()) / 1000))
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._look)
+
+    def writer(self, claim: Claim) -> LogWriter:
+        writer = self._writers.get((claim.log.number, claim.term))
+        if writer is None:
+            writer = self._writers[claim.log.number, claim.term] = Writer(claim, self._commits.dirty)
+        return writer
+
+    async def _flushed(self, claim: Claim) -> None:
+        writer = self._writers.get((claim.log.number, claim.term))
+        if writer is not None:
+            await writer.flush()
+
+    async def release(self, claim: Claim) -> None:
+        await self._flushed(claim)
+        await self._commits.do(lambda stage: stage.release(claim))
+
+    async def park(self, claim: Claim, inbox_seen: int, waiting: Waiting) -> None:
+        _storable(waiting)
+        await self._flushed(claim)
+        await self._commits.do(lambda stage: stage.park(claim, inbox_seen, waiting))
+
+    # -- from outside ----------------------------------------------------------------------------------------
+
+    async def put_input(self, key: Key, item: InboxItem) -> bool:
+        _storable(item)
+        try:
+            return await self._outside(key, lambda stage: stage.put_input(key, item))
+        except JournalSealed:
+            journal = await self.log(key)
+            if any((known.kind, known.id) == (item.kind, item.id) for known in journal.inbox):
+                return False
+            raise
+
+    async def seal(self, key: Key, outcome: Outcome) -> Log:
+        _storable(outcome)
+        return await self._outside(key, lambda stage: stage.seal(key, outcome), frees=True)
+
+    async def _outside(self, key: Key, work: Callable[[Stage], T], *, frees: bool = False) -> T:
+        """A transition of somebody without a lease. Raises: UnknownRequest, JournalSealed."""
+        while True:
+            try:
+                return await self._commits.do(work, frees=frees)
+            except Elsewhere:
+                journal = await self.log(key)
+                if journal.sealed:
+                    raise JournalSealed(journal.status) from None
+
+    async def account(self, key: Key, account: Account) -> None:
+        _storable(account)
+        await self._commits.do(lambda stage: stage.account(key, account))
+
+    async def accounts(self, key: Key) -> list[Account]:
+        journal = self._journals.by_key.get(key)
+        if journal is not None:
+            return [journal.accounts[term] for term in sorted(journal.accounts)]
+        return await self._disk.accounts(key) or []
+
+    # -- lists -----------------------------------------------------------------------------------------------
+
+    async def summaries(
+        self, owner: Owner | None, *, active: bool, chat_id: str | None, limit: int, before: str | None
+    ) -> tuple[list[Summary], str | None]:
+        below = int(before) if before is not None and before.isdecimal() else None
+        rows = [] if active else await self._disk.page(owner, chat_id, below, limit + 1)
+        merged = dict(rows)
+        for number, journal in self._journals.by_number.items():
+            key = journal.key
+            if (
+                (owner is None or (key.tenant == owner.tenant and key.user == owner.user))
+                and (chat_id is None or journal.record.chat_id == chat_id)
+                and (below is None or number < below)
+                and not (active and journal.sealed)
+            ):
+                merged[number] = journal.summary()
+        numbers = sorted(merged, reverse=True)
+        page = [merged[number] for number in numbers[:limit]]
+        return page, str(numbers[limit - 1]) if len(numbers) > limit > 0 else None
+
+    async def unprojected(self, limit: int) -> list[Log]:
+        found: dict[int, Log] = {}
+        for key in await self._disk.unprojected(limit):
+            try:
+                journal = await self._read(key)
+            except Damaged as error:
+                log.warning(
+                    "an answer cannot go into the history", request_id=key.request_id, reason=str(error)
+                )
+                continue
+            if journal is not None and not journal.projected:
+                found[journal.number] = journal
+        found |= {
+            number: journal
+            for number, journal in self._journals.by_number.items()
+            if journal.sealed and not journal.projected and journal.record.chat_id is not None
+        }
+        return [found[number] for number in sorted(found)[:limit]]
+
+    async def projected(self, keys: Sequence[Key]) -> None:
+        await self._commits.do(lambda stage: stage.project(keys), frees=True)
+        for key in keys:
+            journal = self._cold.get(key)
+            if journal is not None:
+                journal.projected = True
+
+    # -- going away ------------------------------------------------------------------------------------------
+
+    async def erase(self, keys: Sequence[Key]) -> None:
+        await self._commits.do(lambda stage: stage.remove(keys, erase=True), frees=True)
+        self._upkeep.erased()
+        self._forget(keys, erased=True)
+
+    def _forget(self, keys: Sequence[Key], *, erased: bool) -> None:
+        """They are gone from the disk, so they leave what is kept of it."""
+        self._removals += 1
+        for key in keys:
+            kept = self._warm.pop(key, None)
+            if kept is not None:
+                self._warm_bytes -= kept[1]
+            journal = self._cold.pop(key, None)
+            if journal is not None and erased:
+                journal.erased = True
+                journal.wake()
+
+    async def compact(self) -> int:
+        return await self._upkeep.compact()
+
+    async def purge(self, older_than_ms: int, bytes_max: int) -> int:
+        count = 0
+        async for keys in self._upkeep.purge(older_than_ms, bytes_max):
+            self._forget(keys, erased=False)
+            count += len(keys)
+        return count

@@ -1,0 +1,553 @@
+"""The state machine of journals: the transitions, each with its precondition, on drafts that nobody sees yet.
+
+A stage is one commit in the making. Each operation is judged in order against what is committed plus what earlier
+operations of the same stage have done; it either changes drafts or raises, and then it has changed nothing, so a refusal
+never touches its neighbours. When the disk has taken the batch, `apply` moves the drafts into the logs; when it has not,
+the stage is thrown away, and only the hints that `claim` took from the index are put back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from holdfast_protocol.cursor import Epoch
+from holdfast_protocol.errors import IllegalEvent
+from holdfast_protocol.events import Accepted, Cancelled, Delta, Event, Outcome, Started, Waiting
+from holdfast_protocol.lifecycle import OUTCOME_STATUSES, next_status
+
+from .base import (
+    Account,
+    Change,
+    Claim,
+    Fenced,
+    InboxItem,
+    InboxUnread,
+    JournalSealed,
+    Key,
+    NotWaiting,
+    Owner,
+    Record,
+    RequestConflict,
+    UnknownRequest,
+)  # fmt: skip
+from .blob import Packed
+from .disk import Batch, Cold, Entry, State
+from .log import Log, next_wait
+from .ready import Ready
+
+INBOX_ITEMS_MAX: Final = 1000
+"""Inputs that one request takes in its life: far above what a person sends, and a bound on what a flood leaves."""
+
+
+class Elsewhere(Exception):
+    """The journal is not in memory: it is packed, or it is not there."""
+
+
+class Journals:
+    """What is committed and in memory: every unsealed journal, and the sealed ones that are not packed yet."""
+
+    def __init__(self, owner_running_max: int | None = None) -> None:
+        self.owner_running_max = owner_running_max
+        self.running: Counter[Owner] = Counter()  # leases held
+        self.by_key: dict[Key, Log] = {}
+        self.by_number: dict[int, Log] = {}
+        self.first_seq: dict[int, int] = {}  # the first segment that a journal needs
+        self.ready = Ready()
+        self.next_number = 1
+        self.next_seq = 1
+        self.packings = 0  # how many commits moved journals out of memory
+
+    def has_slot(self, owner: Owner, more: int = 0) -> bool:
+        """Whether one more of the owner's may run, if `more` than is committed do."""
+        most = self.owner_running_max
+        return most is None or self.running[owner] + more < most
+
+    def add(self, log: Log, seq: int) -> None:
+        """It is committed."""
+        self.by_key[log.key] = log
+        self.by_number[log.number] = log
+        self.first_seq[log.number] = seq
+
+    def drop(self, log: Log) -> None:
+        """It is packed or removed."""
+        del self.by_key[log.key], self.by_number[log.number], self.first_seq[log.number]
+
+
+class Draft:
+    """A journal as this stage will leave it."""
+
+    __slots__ = (
+        "accounts", "epochs", "events", "inbox", "inbox_seen", "lease", "log", "opened", "outcome", "packed", "parked",
+        "projected", "released", "removed", "restated", "row", "status", "term", "waiting",
+    )  # fmt: skip
+
+    def __init__(self, log: Log, *, opened: bool = False) -> None:
+        self.log = log
+        self.opened = opened
+        self.row = opened  # its state changes, not only its events
+        self.events: list[Event] = []
+        self.epochs: list[Epoch] = []
+        self.inbox: list[InboxItem] = []
+        self.accounts: list[Account] = []
+        self.status = log.status
+        self.term = log.term
+        self.lease = log.lease
+        self.released = log.released
+        self.parked = log.parked
+        self.inbox_seen = log.inbox_seen
+        self.waiting = log.waiting
+        self.projected = log.projected
+        self.outcome: Outcome | None = None  # if it is sealed here
+        self.removed: str = ""  # "erased" or "purged"
+        self.packed: Packed | None = None
+        self.restated = False
+
+    @property
+    def record(self) -> Record:
+        """What was asked."""
+        return self.log.record
+
+    @property
+    def tail(self) -> int:
+        """The offset after the last event."""
+        return self.log.tail + len(self.events)
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the outcome is there."""
+        return self.status in OUTCOME_STATUSES
+
+    def all_inbox(self) -> list[InboxItem]:
+        """Everything that came in."""
+        return self.log.inbox + self.inbox
+
+    def extend(self, events: Sequence[Event]) -> None:
+        """Add events at the tail. Raises: IllegalEvent, and then nothing has changed."""
+        status, waiting, row, outcome = self.status, self.waiting, self.row, None
+        for event in events:
+            if type(event) is Delta and status == "running":
+                continue
+            before, status = status, next_status(status, event)
+            waiting = next_wait(waiting, event)
+            row = row or status != before or isinstance(event, Started)
+            if isinstance(event, Outcome):
+                outcome = event
+        self.status, self.waiting, self.row = status, waiting, row
+        self.events.extend(events)
+        self.outcome = outcome if outcome is not None else self.outcome
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(
+            self.row
+            or self.events
+            or self.accounts
+            or self.removed
+            or self.packed is not None
+            or self.restated
+        )
+
+
+class Look(NamedTuple):
+    """Why a journal cannot be claimed now, and what to wait for."""
+
+    claimable: bool
+    at: int | None = None
+    after: Key | None = None
+
+
+def look(state: Log | Draft, now: int) -> Look:
+    """The conditions of a claim except that `after` is sealed, which is for the caller to check if it is given."""
+    if state.sealed or state.lease:
+        return Look(False)
+    if state.parked:
+        expires = state.waiting.expires_at if state.waiting is not None else None
+        return Look(expires is not None and expires <= now, at=expires)
+    record = state.record
+    if record.not_before > now:
+        return Look(False, at=record.not_before)
+    if record.after is not None:
+        return Look(True, after=record.key._replace(request_id=record.after))
+    return Look(True)
+
+
+class Stage:
+    """One commit in the making."""
+
+    def __init__(self, journals: Journals, now: int) -> None:
+        self._journals = journals
+        self._seq = journals.next_seq
+        self.now = now
+        self.drafts: list[Draft] = []
+        self._by_key: dict[Key, Draft] = {}
+        self._opened: dict[int, Draft] = {}
+        self._leases: Counter[Owner] = Counter()  # more or fewer than committed
+        self._hints: list[int] = []  # taken from the index by `claim`
+        self._next_number = journals.next_number
+        self.cold_removed: list[Key] = []
+        self.cold_projected: list[Key] = []
+        self.cold_accounts: list[tuple[Key, Account]] = []
+        self.drop_below = 0
+        self.frees = False
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def find(self, key: Key) -> Draft | None:
+        """The draft of a journal that is in memory and not removed."""
+        draft = self._by_key.get(key)
+        if draft is None:
+            log = self._journals.by_key.get(key)
+            return None if log is None else self._draft(Draft(log))
+        return None if draft.removed or draft.packed is not None else draft
+
+    def _draft(self, draft: Draft) -> Draft:
+        self._by_key[draft.log.key] = draft
+        self.drafts.append(draft)
+        return draft
+
+    def _number(self, number: int) -> Draft | None:
+        draft = self._opened.get(number)
+        if draft is not None:
+            return None if draft.removed else draft
+        log = self._journals.by_number.get(number)
+        return None if log is None else self.find(log.key)
+
+    def _unsealed(self, key: Key) -> Draft:
+        draft = self.find(key)
+        if draft is None:
+            raise Elsewhere
+        if draft.sealed:
+            raise JournalSealed(draft.status)
+        return draft
+
+    def _mine(self, log: Log, term: int) -> Draft:
+        """The draft for the holder of `term`. Raises: JournalSealed, Fenced."""
+        draft = self.find(log.key)
+        if draft is None or draft.log is not log:
+            if log.sealed:
+                raise JournalSealed(log.status)
+            gone = self._by_key.get(log.key)
+            if gone is not None and gone.log is log and gone.sealed:
+                raise JournalSealed(gone.status)
+            raise Fenced(f"{log.key.request_id} is gone")
+        if draft.sealed:
+            raise JournalSealed(draft.status)
+        if draft.term != term or not draft.lease:
+            raise Fenced(f"term {term} of {log.key.request_id} has ended; the present one is {draft.term}")
+        return draft
+
+    # -- the transitions -------------------------------------------------------------------------------------
+
+    def open(self, record: Record, accepted: Accepted) -> tuple[Log, bool]:
+        """The journal, and whether it was made here. Raises: RequestConflict."""
+        draft = self.find(record.key)
+        if draft is not None:
+            if draft.record.body_hash != record.body_hash:
+                raise RequestConflict(f"{record.key.request_id} was used for another request")
+            return draft.log, False
+        packed = self._by_key.get(record.key)
+        if packed is not None and packed.packed is not None and not packed.removed:
+            raise Elsewhere
+        log = Log(record, accepted)
+        log.number = self._next_number
+        draft = Draft(log, opened=True)
+        draft.extend([accepted])
+        self._next_number += 1
+        self._draft(draft)
+        self._opened[log.number] = draft
+        self._journals.ready.hint(log.number)
+        return log, True
+
+    def append(self, log: Log, term: int, events: Sequence[Event]) -> None:
+        """Output of the holder of the term. Raises: JournalSealed, Fenced, IllegalEvent."""
+        draft = self._mine(log, term)
+        draft.extend(events)
+        self._ended(draft)
+
+    def claim(self, nonce: str) -> Claim | None:
+        """The oldest claimable journal, under a new term."""
+        ready = self._journals.ready
+        ready.due(self.now)
+        while (number := ready.pop()) is not None:
+            self._hints.append(number)
+            draft = self._number(number)
+            if draft is None:
+                continue
+            if not self._claimable(draft):
+                owner = draft.log.key.owner
+                if self._journals.has_slot(owner, self._leases[owner]):
+                    ready.slot(owner)
+                continue
+            how = (
+                "resumed" if draft.status == "waiting"
+                else "first" if draft.status == "queued"
+                else "handed_over" if draft.released
+                else "recovered"
+            )  # fmt: skip
+            draft.term += 1
+            draft.epochs.append(Epoch(draft.term, nonce, draft.tail))
+            self._lease(draft, held=True)
+            draft.parked, draft.released, draft.row = False, False, True
+            return Claim(draft.log, draft.term, nonce, draft.tail, how)  # type: ignore[arg-type]
+        return None
+
+    def _claimable(self, draft: Draft) -> bool:
+        seen = look(draft, self.now)
+        number = draft.log.number
+        if seen.after is not None:
+            before = self.find(seen.after)
+            if before is not None and not before.sealed:
+                self._journals.ready.follow(seen.after, number)
+                return False
+        if not seen.claimable:
+            if seen.at is not None:
+                self._journals.ready.at(seen.at, number)
+            return False
+        owner = draft.log.key.owner
+        if not self._journals.has_slot(owner, self._leases[owner]):
+            self._journals.ready.wait_slot(owner, number)
+            return False
+        return True
+
+    def _lease(self, draft: Draft, *, held: bool) -> None:
+        if draft.lease != held:
+            draft.lease = held
+            owner = draft.log.key.owner
+            self._leases[owner] += 1 if held else -1
+            if not held:
+                self._journals.ready.slot(owner)
+
+    def release(self, claim: Claim) -> None:
+        """Hand over. Raises: JournalSealed, Fenced."""
+        draft = self._mine(claim.log, claim.term)
+        self._lease(draft, held=False)
+        draft.released = draft.row = True
+        self._journals.ready.hint(claim.log.number)
+
+    def park(self, claim: Claim, inbox_seen: int, waiting: Waiting) -> None:
+        """Append the wait and give the lease back. Raises: JournalSealed, Fenced, InboxUnread, IllegalEvent."""
+        draft = self._mine(claim.log, claim.term)
+        inbox = draft.all_inbox()
+        if len(inbox) > inbox_seen:
+            raise InboxUnread(f"{len(inbox)} inputs, {inbox_seen} seen")
+        if any(item.kind == "decision" and item.id == waiting.wait_id for item in inbox):
+            raise IllegalEvent(f"{waiting.wait_id} was decided before; each wait needs an id of its own")
+        draft.extend([waiting])
+        self._lease(draft, held=False)
+        draft.parked, draft.inbox_seen, draft.row = True, inbox_seen, True
+        if waiting.expires_at is not None:
+            self._journals.ready.at(waiting.expires_at, claim.log.number)
+
+    def put_input(self, key: Key, item: InboxItem) -> bool:
+        """Into the inbox, and out of the park. Raises: JournalSealed, NotWaiting."""
+        draft = self.find(key)
+        if draft is None:
+            raise Elsewhere
+        inbox = draft.all_inbox()
+        for known in inbox:
+            if (known.kind, known.id) == (item.kind, item.id):
+                if item.kind == "decision" and (known.value, known.digest) != (item.value, item.digest):
+                    raise NotWaiting(f"{item.id} was decided otherwise")
+                return False
+        if draft.sealed:
+            raise JournalSealed(draft.status)
+        if item.kind == "decision":
+            waiting = draft.waiting
+            if waiting is None or waiting.wait_id != item.id or waiting.digest != item.digest:
+                raise NotWaiting(f"{key.request_id} does not wait for {item.id} as it was shown")
+        if len(inbox) >= INBOX_ITEMS_MAX:
+            raise NotWaiting(f"{key.request_id} has taken {INBOX_ITEMS_MAX} inputs, which is the most")
+        draft.inbox.append(item)
+        draft.row = True
+        if draft.parked:
+            draft.parked = False
+            self._journals.ready.hint(draft.log.number)
+        return True
+
+    def seal(self, key: Key, outcome: Outcome) -> Log:
+        """End it without a lease: compare-and-set on "not sealed" (I2). Raises: JournalSealed, IllegalEvent."""
+        draft = self._unsealed(key)
+        draft.extend([outcome])
+        self._ended(draft)
+        return draft.log
+
+    def _ended(self, draft: Draft) -> None:
+        if draft.sealed:
+            self._lease(draft, held=False)
+            draft.parked = draft.released = False
+            self._journals.ready.sealed(draft.log.key)
+
+    # -- beside the log --------------------------------------------------------------------------------------
+
+    def account(self, key: Key, account: Account) -> None:
+        """Write a term's account, in memory or in its row."""
+        draft = self.find(key)
+        if draft is not None:
+            draft.accounts.append(account)
+            return
+        gone = self._by_key.get(key)
+        if gone is not None and gone.removed:
+            raise UnknownRequest(key.request_id)
+        self.cold_accounts.append((key, account))
+
+    def project(self, keys: Sequence[Key]) -> None:
+        """Note that the history has them."""
+        for key in keys:
+            draft = self.find(key)
+            if draft is None:
+                self.cold_projected.append(key)
+            elif not draft.projected:
+                draft.projected = draft.row = True
+
+    def remove(self, keys: Sequence[Key], *, erase: bool) -> None:
+        """Take journals away, in memory or in their rows; the unsealed are sealed first."""
+        for key in keys:
+            draft = self.find(key)
+            if draft is None:
+                gone = self._by_key.get(key)
+                if gone is not None and not gone.removed:
+                    gone.removed = "erased" if erase else "purged"
+            else:
+                if not draft.sealed:
+                    draft.extend(
+                        [Cancelled(at=self.now, code="chat_deleted", message="The chat was deleted.")]
+                    )
+                    self._ended(draft)
+                draft.removed = "erased" if erase else "purged"
+                draft.row = True
+            self.cold_removed.append(key)
+
+    def pack(self, log: Log, packed: Packed) -> bool:
+        """Move a sealed journal out of the segments."""
+        draft = self.find(log.key)
+        if draft is None or draft.log is not log or not log.sealed:
+            return False
+        draft.packed = packed
+        return True
+
+    def restate(self, log: Log) -> bool:
+        """Write a journal anew and whole, so that its older segments are not needed."""
+        draft = self.find(log.key)
+        if draft is None or draft.log is not log:
+            return False
+        draft.restated = True
+        return True
+
+    # -- the end of it ---------------------------------------------------------------------------------------
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has to be written."""
+        cold = self.cold_removed or self.cold_projected or self.cold_accounts or self.drop_below
+        return not cold and not any(draft.changed for draft in self.drafts)
+
+    def batch(self) -> Batch:
+        """What the disk is to take."""
+        entries: list[Entry] = []
+        cold: list[Cold] = []
+        strict = False
+        for draft in self.drafts:
+            if not draft.changed:
+                continue
+            strict = strict or draft.opened or draft.outcome is not None or bool(draft.inbox)
+            if draft.packed is not None and not draft.removed:
+                cold.append(_cold(draft, draft.packed))
+            elif not (draft.opened and draft.removed):
+                entries.append(_entry(draft))
+        return Batch(
+            self._seq, entries, cold, self.cold_removed, self.cold_projected, self.cold_accounts, self.drop_below,
+            strict, self.frees,
+        )  # fmt: skip
+
+    def abandon(self) -> None:
+        """The disk did not take it: nothing has changed."""
+        for number in self._hints:
+            self._journals.ready.hint(number)
+
+    def apply(self) -> list[Change]:
+        """The disk holds it: make it so in memory, wake who waits, and tell what changed."""
+        journals, changes = self._journals, []
+        if not self.empty:
+            journals.next_seq = self._seq + 1
+        journals.next_number = self._next_number
+        for draft in self.drafts:
+            if draft.changed:
+                start = draft.log.tail
+                self._apply(draft)
+                changes.append(Change(draft.log, start, draft.log.tail, draft.row))
+        for change in changes:
+            change.log.wake()
+        return [change for change in changes if change.state or change.end > change.start]
+
+    def _apply(self, draft: Draft) -> None:
+        journals, log = self._journals, draft.log
+        log.extend(draft.events)
+        if draft.row:
+            if log.lease != draft.lease:
+                owner = log.key.owner
+                journals.running[owner] += 1 if draft.lease else -1
+                if not journals.running[owner]:
+                    del journals.running[owner]
+            log.version += 1
+            log.chain.extend(draft.epochs)
+            log.term, log.lease, log.released, log.parked = (
+                draft.term,
+                draft.lease,
+                draft.released,
+                draft.parked,
+            )
+            log.inbox.extend(draft.inbox)
+            log.inbox_seen, log.projected = draft.inbox_seen, draft.projected
+        for account in draft.accounts:
+            log.accounts[account.term] = account
+        if draft.opened:
+            journals.add(log, self._seq)
+        elif draft.restated:
+            journals.first_seq[log.number] = self._seq
+        if draft.removed:
+            log.erased = draft.removed == "erased"
+        log.compacted = log.compacted or draft.packed is not None
+        if draft.removed or draft.packed is not None:
+            journals.drop(log)
+            journals.packings += 1
+        if draft.sealed or draft.removed:
+            journals.ready.sealed(log.key)
+            journals.ready.slot(log.key.owner)
+        elif draft.row:
+            journals.ready.hint(log.number)
+
+
+def _cold(draft: Draft, packed: Packed) -> Cold:
+    log = draft.log
+    accounts = {**log.accounts, **{account.term: account for account in draft.accounts}}
+    summary = msgspec.structs.replace(
+        log.summary(), projected=draft.projected, version=log.version + draft.row
+    )
+    return Cold(log.number, summary, log.updated_at, packed, [accounts[term] for term in sorted(accounts)])
+
+
+def _entry(draft: Draft) -> Entry:
+    log = draft.log
+    state: State | None = None
+    if draft.row or draft.accounts or draft.removed or draft.restated:
+        whole = draft.opened or draft.restated
+        state = State(
+            record=log.record if whole else None,
+            version=log.version + draft.row,
+            parked=draft.parked,
+            released=draft.released,
+            projected=draft.projected,
+            removed=bool(draft.removed),
+            inbox_seen=draft.inbox_seen,
+            epochs=log.chain[1:] + draft.epochs if draft.restated else draft.epochs,
+            inbox=draft.all_inbox() if draft.restated else draft.inbox,
+            accounts=[*log.accounts.values(), *draft.accounts] if draft.restated else draft.accounts,
+        )
+    if draft.restated and not draft.opened:
+        return Entry(log.number, 0, log.events + draft.events, state)
+    return Entry(log.number, log.tail, draft.events, state)
