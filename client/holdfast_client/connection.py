@@ -74,6 +74,7 @@ class Connection:
         self._task: asyncio.Task[None] | None = None
         self._socket: ClientConnection | None = None
         self._welcomed_at: float | None = None
+        self._closing = False
 
     async def open(self) -> None:
         """Connect for the first time, once; from then on reconnecting is this object's work. Raises: ConnectionLost,
@@ -89,6 +90,7 @@ class Connection:
 
     async def close(self) -> None:
         """Say goodbye and end. What has not been answered stays in the session; running answers go on (I5)."""
+        self._closing = True
         task = self._task
         self._task = None
         if self.failure is None:
@@ -114,6 +116,8 @@ class Connection:
                 self._fail(fatal)
                 return
             except _Again as error:
+                if self._closing:
+                    return  # a group whose children fail while it is cancelled raises their error, not the cancellation
                 now = time.monotonic()
                 if self._welcomed_at is not None:
                     self._backoff.lasted(now - self._welcomed_at)
@@ -135,7 +139,8 @@ class Connection:
             self.failure = failure
         if self._first is not None and not self._first.done():
             self._first.set_exception(failure)
-        self._state_changed(str(failure))
+        if not self._closing:
+            self._state_changed(str(failure))
 
     async def _connect_and_serve(self) -> None:
         self._welcomed_at = None

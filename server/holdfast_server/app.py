@@ -25,12 +25,12 @@ from aiohttp import web
 
 from holdfast_protocol.replies import AgentRow
 
-from . import health
 from .admission import Admission, Bounds
 from .agents.base import Agent, Clocks, Profile
 from .chats import Chats
 from .config import AgentSection, Config, ConfigError, load
 from .delivery import Delivery
+from .doors import health
 from .doors.settings import delivery_limits, settings_of
 from .doors.websocket import WebSocketDoor
 from .feed import Feed

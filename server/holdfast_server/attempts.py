@@ -32,7 +32,7 @@ from .agents.base import (
 from .composer import Composer
 from .deadlines import Due, RunClock, lowered, sentence
 from .patience import patiently
-from .plain import scrub
+from .plain import refused, scrub
 from .recovery import after_failure, beginning, kept, spent_ms, strikes
 from .steps import Steps
 from .stores.base import Account, Claim, InboxUnread, LogWriter
@@ -87,8 +87,9 @@ class Attempts:
     async def write_account(self, reason: str, *, tries_max: int | None = None) -> None:
         """Write down what this term used up; late is allowed. Raises: StoreError."""
         composer = self._composer
-        self._take_tokens()
         usage = self._usage
+        if composer is not None and composer.tokens is not None:
+            usage = add_usage(usage, composer.tokens)
         if usage is None and composer is not None and self._profile is not None and self._profile.model:
             made = max(0, composer.bytes - self._bytes_before)
             usage = ev.Usage(
@@ -105,7 +106,7 @@ class Attempts:
         store, key = self._terms.store, self._record.key
         await patiently(lambda: store.account(key, account), "account", tries_max=tries_max)
 
-    # -- the work --
+    # -- the work ------------------------------------------------------------------------------------------
 
     async def answer(self) -> ev.Outcome | None:
         """Run the agent until there is an outcome; None if the request is parked, or was taken from us.
@@ -186,8 +187,11 @@ class Attempts:
             if task is not None and task.cancelling():
                 raise
             raise RuntimeError("the agent cancelled itself") from None
+        except (SystemExit, GeneratorExit) as error:
+            raise RuntimeError(f"the agent raised {type(error).__name__}") from error
         finally:
-            self._take_tokens()
+            if composer.tokens is not None:
+                self._usage, composer.tokens = add_usage(self._usage, composer.tokens), None
             await self._close(outputs)
 
     async def _pump(self, outputs: AsyncIterator[Output]) -> Finish | Wait:
@@ -248,6 +252,9 @@ class Attempts:
             events, waiting = self._now_composer.waiting(wait, self._now())
         except AgentFailure as failure:
             return failure
+        if any(item.kind == "decision" and item.id == wait.id for item in self._log.inbox):
+            # Of an attempt that was dropped since: its decision is among the inputs that the agent was given.
+            return refused(f"a second wait {wait.id!r}, which was decided before")
         self._put(events)
         await self._writer.flush()
         await self.write_account("parked")  # before: whoever claims it next counts on it
@@ -287,7 +294,7 @@ class Attempts:
             self._start(started.attempt + 1, "all" if again.how == "go_on" else kept(composer.fold), "retry")
         return None
 
-    # -- small things --
+    # -- small things --------------------------------------------------------------------------------------
 
     @property
     def _now_composer(self) -> Composer:
@@ -318,12 +325,6 @@ class Attempts:
         for event in events:
             self._writer.put(event)
 
-    def _take_tokens(self) -> None:
-        composer = self._composer
-        if composer is not None and composer.tokens is not None:
-            self._usage = add_usage(self._usage, composer.tokens)
-            composer.tokens = None
-
     async def _close(self, outputs: Any) -> None:
         """End a generator that was left in its middle; what it raises on the way changes nothing."""
         aclose = getattr(outputs, "aclose", None)
@@ -331,8 +332,15 @@ class Attempts:
             return
         try:
             await aclose()
-        except Exception as error:  # noqa: BLE001 - its request has its outcome, or gets it without this
-            log.warning("the agent did not close in order", run=repr(self), error=repr(error))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            log.warning("the agent cancelled itself while it closed", request=self._record.key.request_id)
+        except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001 - its request has its outcome without this
+            log.warning(
+                "the agent did not close in order", request=self._record.key.request_id, error=repr(error)
+            )
 
 
 def _sentence(failure: AgentFailure) -> str:

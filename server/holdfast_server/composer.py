@@ -73,20 +73,21 @@ class Composer:
         self._usage_before = self.fold.usage
 
     def decided(self, inbox: Sequence[InboxItem], at: int) -> list[ev.Event]:
-        """The decisions that the inbox holds for what waits."""
+        """The decisions on what waits: those that the inbox holds, and that of time, where it has passed."""
         decisions = {item.id: item for item in inbox if item.kind == "decision"}
         out: list[ev.Event] = []
         for number, part in enumerate(self.fold.parts):
             if part.kind != "wait" or not part.open:
                 continue
-            item = decisions.get(part.fields["wait_id"])
-            if item is None or item.digest not in ("", part.fields["digest"]):
-                continue
-            expires_at = part.fields["expires_at"]
-            expired = expires_at is not None and item.at >= expires_at
-            decision = None if expired else item.value
-            event = ev.Decided(at=at, part=number, wait_id=item.id, decision=decision, expired=expired)
-            self._put(out, event)
+            wait_id, expires_at = part.fields["wait_id"], part.fields["expires_at"]
+            item = decisions.get(wait_id)
+            if item is not None and item.digest not in ("", part.fields["digest"]):
+                item = None
+            expired = expires_at is not None and (at if item is None else item.at) >= expires_at
+            if item is not None or expired:
+                decision = None if item is None or expired else item.value
+                event = ev.Decided(at=at, part=number, wait_id=wait_id, decision=decision, expired=expired)
+                self._put(out, event)
         return out
 
     def waiting(self, output: base.Wait, at: int) -> tuple[list[ev.Event], ev.Waiting]:

@@ -1,8 +1,9 @@
-"""What ends by the wall clock though nobody runs it: a place in the queue, and a wait for a person.
+"""Ends requests that nobody claimed in time: the one clock of a request that nobody runs.
 
-Neither has a timer of its own, since both may last for days and be many: the store's changes are watched, what has an end
-goes into a heap, and one task looks at its top. What it finds is checked against the log as it is then, so an entry that
-is out of date costs a look. Whoever was faster (a claim, a decision) has won, as the store says.
+It has no timer of its own, since many may queue and for long: the store's changes are watched, what has an end goes into
+a heap, and one task looks at its top. What it finds is checked against the log as it is then, so an entry that is out of
+date costs a look. Whoever was faster (a claim, a cancel) has won, as the store says. (A wait for a person that has an end
+needs nothing here: the store makes it claimable then.)
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from holdfast_protocol import events as ev
 
 from .agents.base import Agent
 from .deadlines import lowered, sentence
-from .stores.base import Change, InboxItem, JournalSealed, Key, NotWaiting, Store, UnknownRequest
+from .stores.base import Change, JournalSealed, Key, Store, UnknownRequest
 from .stores.log import Log
 
 log = structlog.get_logger(__name__)
@@ -35,7 +36,7 @@ PAGE: Final = 200
 
 
 class Expiry:
-    """Ends requests that were not claimed in time, and waits that nobody decided in time. `run` is its life."""
+    """Ends requests that were not claimed in time. `run` is its life."""
 
     def __init__(self, store: Store, agents: Mapping[str, Agent], now_ms: Callable[[], int]) -> None:
         self._store = store
@@ -59,7 +60,7 @@ class Expiry:
             _, key = heapq.heappop(self._heap)
             try:
                 await self._look(key)
-            except (JournalSealed, NotWaiting, UnknownRequest):
+            except (JournalSealed, UnknownRequest):
                 continue  # somebody was faster
             except Exception:  # whatever the store has, this end and all others must still be noted
                 log.exception("an end could not be noted", request=key.request_id)
@@ -74,7 +75,7 @@ class Expiry:
                     None, active=True, chat_id=None, limit=PAGE, before=before
                 )
                 for row in page:
-                    if row.status in ("queued", "waiting"):
+                    if row.status == "queued":
                         with suppress(UnknownRequest):
                             self._watch(await self._store.log(row.key))
             except Exception:  # as above
@@ -90,22 +91,20 @@ class Expiry:
             if change.state:
                 self._watch(change.log)
 
-    def _end_of(self, log_: Log) -> tuple[int, ev.Waiting | None] | None:
-        """When this request's queueing or waiting ends, if it does."""
-        if log_.status == "queued" and not log_.lease:
-            agent = self._agents.get(log_.record.agent)
-            if agent is not None:
-                queue_s = lowered(agent.profile.clocks, log_.record.deadlines).queue_s
-                if queue_s is not None:
-                    return log_.record.created_at + round(queue_s * 1000), None
-        elif log_.status == "waiting" and log_.waiting is not None and log_.waiting.expires_at is not None:
-            return log_.waiting.expires_at, log_.waiting
-        return None
+    def _end_of(self, log_: Log) -> int | None:
+        """When this request's queueing ends, if it does."""
+        if log_.status != "queued" or log_.lease:
+            return None
+        agent = self._agents.get(log_.record.agent)
+        if agent is None:
+            return None
+        queue_s = lowered(agent.profile.clocks, log_.record.deadlines).queue_s
+        return None if queue_s is None else log_.record.created_at + round(queue_s * 1000)
 
     def _watch(self, log_: Log) -> None:
         end = self._end_of(log_)
         if end is not None:
-            heapq.heappush(self._heap, (end[0], log_.key))
+            heapq.heappush(self._heap, (end, log_.key))
             self._any.set()
 
     async def _look(self, key: Key) -> None:
@@ -113,15 +112,9 @@ class Expiry:
         end = None if log_ is None else self._end_of(log_)
         if log_ is None or end is None:
             return
-        at, waiting = end
         now = self._now_ms()
-        if at > now:
-            heapq.heappush(self._heap, (at, key))
-        elif waiting is not None:
-            item = InboxItem(kind="decision", id=waiting.wait_id, at=now, digest=waiting.digest)
-            await self._store.put_input(key, item)
-        else:
-            queue_s = (at - log_.record.created_at) / 1000
-            message = sentence("queue", queue_s)
-            outcome = ev.TimedOut(at=now, code="queue", message=message, retryable=True)
-            await self._store.seal(key, outcome)
+        if end > now:
+            heapq.heappush(self._heap, (end, key))
+            return
+        message = sentence("queue", (end - log_.record.created_at) / 1000)
+        await self._store.seal(key, ev.TimedOut(at=now, code="queue", message=message, retryable=True))

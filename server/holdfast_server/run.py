@@ -64,6 +64,8 @@ class Run:
                 await self._cut_short(work)
             elif not work.done():
                 await asyncio.wait({work})
+            if work.cancelled() and not self._attempts.over:
+                raise RuntimeError("the work was cancelled by nobody")
         except Fenced:
             self._log_fenced()
         except StoreError as error:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -203,6 +204,20 @@ async def test_a_cancel_reaches_the_server(script: Script):
         assert call.disconnected_at - sealed_at < 1.0
         assert log.status == "cancelled"
         assert expected_text(script).startswith(fold(log.events).text)
+
+
+async def test_an_agent_that_is_left_closes_its_stream():
+    """Closed between two outputs, as by a bound on the answer: the server sees its client go."""
+    async with node() as bench:
+        bench.runner._terms = replace(bench.runner._terms, answer_bytes_max=10)
+        transcript = await bench.ask(Script(deltas=50, gap_ms=50))
+        assert transcript.outcome is not None
+        assert (transcript.status, transcript.outcome.code) == ("failed", "too_long")
+        sealed_at = time.monotonic()
+        await bench.upstream.log.until(lambda calls: calls[0].ended is not None, 5)
+        (call,) = bench.upstream.log.calls
+        assert call.disconnected_at is not None
+        assert call.disconnected_at - sealed_at < 1.0
 
 
 async def test_a_models_tool_calls_end_the_answer():

@@ -213,6 +213,33 @@ async def test_who_stops_reading_delays_nobody(tmp_path: Path) -> None:
         stuck.close()
 
 
+async def test_a_peer_that_is_gone_is_let_go(tmp_path: Path) -> None:
+    """Who answers no ping is dropped, and nothing of what was meant for it is kept, here or in the kernel."""
+    limits = DeliveryLimits(no_progress_s=60)
+    async with serving(Rig(tmp_path, limits=limits, heartbeat_s=0.6)) as rig, rig.connect() as ws:
+        client = Client(ws)
+        await client.ask("submit", request={"request_id": "r", "text": "Q"}, follow=False)
+        pen = await rig.pen("r")
+        gone = await _deaf(rig, {"type": "subscribe", "ref": 1, "request_id": "r"})
+        await holds(lambda: len(rig.delivery._topics) == 1)
+        session = list(rig.door._sessions)[-1]
+        await pen.say(*["x" * 16_000] * 100)
+        assert session.buffered > 0
+        port = gone.getsockname()[1]
+        await holds(lambda: rig.door.connections == 1)
+        await holds(lambda: session.buffered == 0 and not _kernel_keeps(port))
+        gone.close()
+
+
+def _kernel_keeps(port: int) -> bool:
+    """Whether this machine's kernel holds unsent bytes for the peer at that port."""
+    table = Path("/proc/net/tcp")
+    if not table.exists():
+        return False
+    rows = [line.split() for line in table.read_text("ascii").splitlines()[1:]]
+    return any(int(row[2].split(":")[1], 16) == port and int(row[4].split(":")[0], 16) > 0 for row in rows)
+
+
 async def _deaf(rig: Rig, command: dict[str, Any]) -> socket.socket:
     """A connection that sends one command and never reads."""
     loop = asyncio.get_running_loop()

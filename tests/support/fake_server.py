@@ -159,6 +159,11 @@ class FakeServer:
         for socket in list(self._links):
             await socket.close(code, reason)
 
+    async def handshaken(self, count: int) -> None:
+        """Wait until so many clients have knocked."""
+        while self.handshakes < count:
+            await self._grown.wait()
+
     def grown(self) -> None:
         """Something is new in the log; everybody looks."""
         self._grown.set()
@@ -166,6 +171,7 @@ class FakeServer:
 
     def _gate(self, _: ServerConnection, request: Request) -> Response | None:
         self.handshakes += 1
+        self.grown()
         if self.http_status is not None:
             status = http.HTTPStatus(self.http_status)
             return Response(status.value, status.phrase, type(request.headers)())

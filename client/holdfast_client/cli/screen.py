@@ -98,7 +98,6 @@ class PromptScreen:
             event.current_buffer.validate_and_handle()
 
         @keys.add("escape", "enter")
-        @keys.add("c-j")
         def _(event: Any) -> None:
             event.current_buffer.insert_text("\n")
 

@@ -14,6 +14,8 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any, Final, NamedTuple
 
+from holdfast_protocol.transcript import Transcript, WaitPart
+
 from .base import AgentFailure, Context, Output, Profile, Reasoning, Text, Tokens, ToolArguments, Wait
 from .demo_script import INTRO, Standing, full, plain_words
 
@@ -62,7 +64,7 @@ class DemoAgent:
             decision = next(
                 (item for item in context.inputs if item.kind == "decision" and item.id == WAIT_ID), None
             )
-            if decision is None:
+            if decision is None and not _expired(context.transcript):
                 if not context.transcript.text:
                     yield Text(INTRO)
                 yield Wait(
@@ -72,7 +74,7 @@ class DemoAgent:
                     APPROVAL_S,
                 )
                 return
-            granted = _is_yes(decision.value)
+            granted = decision is not None and _is_yes(decision.value)
         script = (
             plain_words(options.words, options.seed)
             if options.words is not None
@@ -121,6 +123,10 @@ def _options(given: dict[str, Any], pace: float) -> Options:
     if not 0 <= (options.words or 0) <= WORDS_MAX:
         raise AgentFailure("bad_option", f"The option words is between 0 and {WORDS_MAX}.")
     return options
+
+
+def _expired(transcript: Transcript) -> bool:
+    return any(isinstance(part, WaitPart) and part.state == "expired" for part in transcript.parts)
 
 
 def _is_yes(value: Any) -> bool:

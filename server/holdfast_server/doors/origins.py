@@ -35,7 +35,7 @@ class Origins:
         if place in self._allowed:
             return True
         scheme, name, port = place
-        if False:
+        if self._own_names_only and not _is_loopback(name):
             return False
         return host is not None and _parse(f"{scheme}://{host}") == (scheme, name, port)
 

@@ -10,9 +10,7 @@ says that nobody else can be alive. So a stalled process never loses its own req
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 from secrets import token_hex
@@ -41,11 +39,13 @@ from .base import (
     Summary,
     UnknownRequest,
 )  # fmt: skip
-from .blob import unpack
+from .claimers import Claimers
 from .commits import CommitQueue
 from .disk import Disk
+from .journals import Journals
 from .log import Log
-from .stage import Elsewhere, Journals, Stage, look
+from .packed import PackedLogs
+from .stage import Elsewhere, Stage
 from .upkeep import Upkeep
 from .writer import Writer
 
@@ -53,12 +53,6 @@ T = TypeVar("T")
 
 MEMORY_BYTES_MAX: Final = 64 * 1024 * 1024
 """Packed journals kept in memory after they were read: some hundred long answers."""
-
-EVENT_MEMORY_BYTES: Final = 200
-"""What an event takes up in memory beside its text."""
-
-LOOK_S_MAX: Final = 1.0
-"""How late a wait's expiry or a `not_before` may be seen: the clock may be set, so no timer is trusted for longer."""
 
 log = structlog.get_logger(__name__)
 
@@ -101,20 +95,13 @@ class EmbeddedStore:
         self._disk = disk
         self._now_ms = now_ms
         self._nonce = nonce
-        self._memory_bytes_max = memory_bytes_max
         self._journals = Journals(owner_running_max)
         self._commits = CommitQueue(disk, lambda: Stage(self._journals, self._now_ms()), self._settled)
-        self._upkeep = Upkeep(disk, self._journals, self._commits, self._cool)
         self._observers: list[Callable[[Sequence[Change]], None]] = []
         self._writers: WeakValueDictionary[tuple[int, int], Writer] = WeakValueDictionary()
-        self._cold: WeakValueDictionary[Key, Log] = WeakValueDictionary()  # whatever somebody holds
-        self._warm: OrderedDict[Key, tuple[Log, int]] = (
-            OrderedDict()
-        )  # what is kept though nobody may hold it
-        self._warm_bytes = 0
-        self._removals = 0  # how often packed journals were removed
-        self._claimers: list[asyncio.Future[None]] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._packed = PackedLogs(disk, memory_bytes_max)
+        self._upkeep = Upkeep(disk, self._journals, self._commits, self._packed.add)
+        self._claimers = Claimers(self._journals, now_ms)
 
     # -- life ------------------------------------------------------------------------------------------------
 
@@ -135,11 +122,7 @@ class EmbeddedStore:
 
     async def close(self) -> None:
         await self._commits.close()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        for waiter in self._claimers:
-            waiter.cancel()
+        self._claimers.close()
         await self._disk.close()
 
     def observe(self, observer: Callable[[Sequence[Change]], None]) -> None:
@@ -158,8 +141,7 @@ class EmbeddedStore:
                     observer(changes)
                 except Exception:  # one that breaks its promise must not stop the rest
                     log.exception("an observer of the store failed")
-        if self._claimers:
-            self._look()
+        self._claimers.look()
 
     # -- opening and reading ---------------------------------------------------------------------------------
 
@@ -168,7 +150,7 @@ class EmbeddedStore:
         while True:
             packings = self._journals.packings
             if record.key not in self._journals.by_key:
-                packed = await self._read(record.key)
+                packed = await self._packed.read(record.key)
                 if packed is not None:
                     if packed.record.body_hash != record.body_hash:
                         raise RequestConflict(f"{record.key.request_id} was used for another request")
@@ -186,49 +168,18 @@ class EmbeddedStore:
         return stage.open(record, accepted)
 
     async def log(self, key: Key) -> Log:
-        journal = self._journals.by_key.get(key) or await self._read(key)
+        journal = self._journals.by_key.get(key) or await self._packed.read(key)
         if journal is None:
             raise UnknownRequest(key.request_id)
         return journal
 
     def live(self, key: Key) -> Log | None:
-        return self._journals.by_key.get(key) or self._cold.get(key)
-
-    async def _read(self, key: Key) -> Log | None:
-        """A packed journal. Raises: Damaged, Unavailable."""
-        while (journal := self.live(key)) is None:
-            removals = self._removals
-            found = await self._disk.find(key)
-            if found is None:
-                return self.live(key)
-            journal = await self._disk.offload(partial(unpack, found.packed))
-            if removals == self._removals:
-                journal.number, journal.version = found.number, found.summary.version
-                journal.projected, journal.updated_at = found.summary.projected, found.summary.updated_at
-                return self._warmed(self._cold.setdefault(key, journal))
-        return self._warmed(journal) if key in self._cold else journal
-
-    def _warmed(self, journal: Log) -> Log:
-        """Keep it for the next reader, and let go of those nobody asked for lately."""
-        known = self._warm.pop(journal.key, None)
-        size = known[1] if known is not None else journal.bytes + EVENT_MEMORY_BYTES * journal.tail
-        self._warm[journal.key] = (journal, size)
-        self._warm_bytes += 0 if known is not None else size
-        while self._warm_bytes > self._memory_bytes_max and self._warm:
-            _, (_, size) = self._warm.popitem(last=False)
-            self._warm_bytes -= size
-        return journal
-
-    def _cool(self, journal: Log) -> None:
-        """It was packed: who holds it still shares it with who asks for it."""
-        journal.forget_fold()
-        self._cold[journal.key] = journal
-        self._warmed(journal)
+        return self._journals.by_key.get(key) or self._packed.get(key)
 
     # -- claims ----------------------------------------------------------------------------------------------
 
     async def claim(self) -> Claim | None:
-        if not self._claimable_now():
+        if not self._claimers.claimable():
             return None
         return await self._commits.do(lambda stage: stage.claim(self._nonce()), orphaned=self._unclaim)
 
@@ -238,54 +189,7 @@ class EmbeddedStore:
             self._commits.later(lambda stage: stage.release(claim))
 
     async def claimable(self) -> None:
-        while not self._claimable_now():
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._claimers.append(waiter)
-            self._arm()
-            try:
-                await waiter
-            finally:
-                self._claimers.remove(waiter)
-
-    def _claimable_now(self) -> bool:
-        """Whether the oldest hint that holds is there; those that do not hold are filed where they belong."""
-        journals, ready, now = self._journals, self._journals.ready, self._now_ms()
-        ready.due(now)
-        while (number := ready.first()) is not None:
-            journal = journals.by_number.get(number)
-            if journal is not None:
-                seen = look(journal, now)
-                before = journals.by_key.get(seen.after) if seen.after is not None else None
-                blocked = before is not None and not before.sealed
-                owner = journal.key.owner
-                if blocked and seen.after is not None:
-                    ready.follow(seen.after, number)
-                elif not seen.claimable:
-                    if seen.at is not None:
-                        ready.at(seen.at, number)
-                elif journals.has_slot(owner):
-                    return True
-                else:
-                    ready.wait_slot(owner, number)
-            ready.pop()
-            if journal is not None and journals.has_slot(journal.key.owner):
-                ready.slot(journal.key.owner)
-        return False
-
-    def _look(self) -> None:
-        """Wake those who wait for something to claim, if there is something; else look again when time may bring it."""
-        self._timer = None
-        if self._claimers and self._claimable_now():
-            for waiter in self._claimers:
-                if not waiter.done():
-                    waiter.set_result(None)
-        self._arm()
-
-    def _arm(self) -> None:
-        when = self._journals.ready.next_at
-        if self._timer is None and self._claimers and when is not None:
-            delay_s = min(LOOK_S_MAX, max(0.0, (when - self._now_ms()) / 1000))
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._look)
+        await self._claimers.wait()
 
     def writer(self, claim: Claim) -> LogWriter:
         writer = self._writers.get((claim.log.number, claim.term))
@@ -368,7 +272,7 @@ class EmbeddedStore:
         found: dict[int, Log] = {}
         for key in await self._disk.unprojected(limit):
             try:
-                journal = await self._read(key)
+                journal = await self._packed.read(key)
             except Damaged as error:
                 log.warning(
                     "an answer cannot go into the history", request_id=key.request_id, reason=str(error)
@@ -385,29 +289,14 @@ class EmbeddedStore:
 
     async def projected(self, keys: Sequence[Key]) -> None:
         await self._commits.do(lambda stage: stage.project(keys), frees=True)
-        for key in keys:
-            journal = self._cold.get(key)
-            if journal is not None:
-                journal.projected = True
+        self._packed.projected(keys)
 
     # -- going away ------------------------------------------------------------------------------------------
 
     async def erase(self, keys: Sequence[Key]) -> None:
         await self._commits.do(lambda stage: stage.remove(keys, erase=True), frees=True)
         self._upkeep.erased()
-        self._forget(keys, erased=True)
-
-    def _forget(self, keys: Sequence[Key], *, erased: bool) -> None:
-        """They are gone from the disk, so they leave what is kept of it."""
-        self._removals += 1
-        for key in keys:
-            kept = self._warm.pop(key, None)
-            if kept is not None:
-                self._warm_bytes -= kept[1]
-            journal = self._cold.pop(key, None)
-            if journal is not None and erased:
-                journal.erased = True
-                journal.wake()
+        self._packed.forget(keys, erased=True)
 
     async def compact(self) -> int:
         return await self._upkeep.compact()
@@ -415,6 +304,6 @@ class EmbeddedStore:
     async def purge(self, older_than_ms: int, bytes_max: int) -> int:
         count = 0
         async for keys in self._upkeep.purge(older_than_ms, bytes_max):
-            self._forget(keys, erased=False)
+            self._packed.forget(keys, erased=False)
             count += len(keys)
         return count

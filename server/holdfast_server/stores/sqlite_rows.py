@@ -37,9 +37,36 @@ CREATE TABLE account (
 ) WITHOUT ROWID;
 """
 
-_KEYS: Final = """
-SELECT number FROM json_each(?) JOIN packed
-ON tenant = json_extract(value, '$[0]') AND user = json_extract(value, '$[1]') AND request_id = json_extract(value, '$[2]')
+_DELETE_ACCOUNTS: Final = """
+DELETE FROM account WHERE number IN (
+    SELECT number FROM json_each(?) JOIN packed ON tenant = json_extract(value, '$[0]')
+    AND user = json_extract(value, '$[1]') AND request_id = json_extract(value, '$[2]')
+)
+"""
+_DELETE_PACKED: Final = """
+DELETE FROM packed WHERE number IN (
+    SELECT number FROM json_each(?) JOIN packed ON tenant = json_extract(value, '$[0]')
+    AND user = json_extract(value, '$[1]') AND request_id = json_extract(value, '$[2]')
+)
+"""
+_PROJECT: Final = """
+UPDATE packed SET projected = 1 WHERE number IN (
+    SELECT number FROM json_each(?) JOIN packed ON tenant = json_extract(value, '$[0]')
+    AND user = json_extract(value, '$[1]') AND request_id = json_extract(value, '$[2]')
+)
+"""
+
+_PAGE: Final = "SELECT number, summary, projected FROM packed WHERE number < ? ORDER BY number DESC LIMIT ?"
+_PAGE_OF_CHAT: Final = """
+SELECT number, summary, projected FROM packed WHERE chat_id = ? AND number < ? ORDER BY number DESC LIMIT ?
+"""
+_PAGE_OF_OWNER: Final = """
+SELECT number, summary, projected FROM packed WHERE tenant = ? AND user = ? AND number < ?
+ORDER BY number DESC LIMIT ?
+"""
+_PAGE_OF_OWNERS_CHAT: Final = """
+SELECT number, summary, projected FROM packed WHERE tenant = ? AND user = ? AND chat_id = ? AND number < ?
+ORDER BY number DESC LIMIT ?
 """
 
 _INSERT_PACKED: Final = "INSERT OR REPLACE INTO packed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -101,8 +128,8 @@ def write(connection: sqlite3.Connection, batch: Batch) -> int:
         grown -= dropped
     if batch.removed:
         keys = json.dumps(batch.removed)
-        connection.execute(f"DELETE FROM account WHERE number IN ({_KEYS})", (keys,))
-        connection.execute(f"DELETE FROM packed WHERE number IN ({_KEYS})", (keys,))
+        connection.execute(_DELETE_ACCOUNTS, (keys,))
+        connection.execute(_DELETE_PACKED, (keys,))
     if batch.entries:
         data = encode_segment(batch.entries)
         connection.execute("INSERT OR REPLACE INTO segment VALUES (?, ?)", (batch.seq, data))
@@ -123,9 +150,7 @@ def write(connection: sqlite3.Connection, batch: Batch) -> int:
             [(row.number, account.term, _encode(account)) for row in batch.cold for account in row.accounts],
         )
     if batch.projected:
-        connection.execute(
-            f"UPDATE packed SET projected = 1 WHERE number IN ({_KEYS})", (json.dumps(batch.projected),)
-        )
+        connection.execute(_PROJECT, (json.dumps(batch.projected),))
     if batch.accounts:
         connection.executemany(
             "INSERT OR REPLACE INTO account SELECT number, ?, ? FROM packed"
@@ -162,19 +187,19 @@ def page(
     connection: sqlite3.Connection, owner: Owner | None, chat_id: str | None, below: int | None, limit: int
 ) -> list[tuple[int, Summary]]:
     """Rows by falling number."""
-    where, values = ["1"], []
-    if owner is not None:
-        where.append("tenant = ? AND user = ?")
-        values.extend(owner)
-    if chat_id is not None:
-        where.append("chat_id = ?")
-        values.append(chat_id)
-    if below is not None:
-        where.append("number < ?")
-    rows = connection.execute(
-        f"SELECT number, summary, projected FROM packed WHERE {' AND '.join(where)} ORDER BY number DESC LIMIT ?",
-        [*values, *([below] if below is not None else []), limit],
-    )
+    statement = {
+        (False, False): _PAGE,
+        (False, True): _PAGE_OF_CHAT,
+        (True, False): _PAGE_OF_OWNER,
+        (True, True): _PAGE_OF_OWNERS_CHAT,
+    }[owner is not None, chat_id is not None]
+    values = [
+        *(owner or ()),
+        *([chat_id] if chat_id is not None else []),
+        below if below is not None else 2**62,
+        limit,
+    ]
+    rows = connection.execute(statement, values)
     return [(number, _row(summary, projected)) for number, summary, projected in rows]
 
 

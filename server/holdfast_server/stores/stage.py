@@ -10,14 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final, NamedTuple
-
-import msgspec
+from typing import Final
 
 from holdfast_protocol.cursor import Epoch
 from holdfast_protocol.errors import IllegalEvent
-from holdfast_protocol.events import Accepted, Cancelled, Delta, Event, Outcome, Started, Waiting
-from holdfast_protocol.lifecycle import OUTCOME_STATUSES, next_status
+from holdfast_protocol.events import Accepted, Cancelled, Event, Outcome, Waiting
 
 from .base import (
     Account,
@@ -35,9 +32,10 @@ from .base import (
     UnknownRequest,
 )  # fmt: skip
 from .blob import Packed
-from .disk import Batch, Cold, Entry, State
-from .log import Log, next_wait
-from .ready import Ready
+from .disk import Batch, Cold, Entry
+from .draft import Draft, cold, entry
+from .journals import Journals, look
+from .log import Log
 
 INBOX_ITEMS_MAX: Final = 1000
 """Inputs that one request takes in its life: far above what a person sends, and a bound on what a flood leaves."""
@@ -45,135 +43,6 @@ INBOX_ITEMS_MAX: Final = 1000
 
 class Elsewhere(Exception):
     """The journal is not in memory: it is packed, or it is not there."""
-
-
-class Journals:
-    """What is committed and in memory: every unsealed journal, and the sealed ones that are not packed yet."""
-
-    def __init__(self, owner_running_max: int | None = None) -> None:
-        self.owner_running_max = owner_running_max
-        self.running: Counter[Owner] = Counter()  # leases held
-        self.by_key: dict[Key, Log] = {}
-        self.by_number: dict[int, Log] = {}
-        self.first_seq: dict[int, int] = {}  # the first segment that a journal needs
-        self.ready = Ready()
-        self.next_number = 1
-        self.next_seq = 1
-        self.packings = 0  # how many commits moved journals out of memory
-
-    def has_slot(self, owner: Owner, more: int = 0) -> bool:
-        """Whether one more of the owner's may run, if `more` than is committed do."""
-        most = self.owner_running_max
-        return most is None or self.running[owner] + more < most
-
-    def add(self, log: Log, seq: int) -> None:
-        """It is committed."""
-        self.by_key[log.key] = log
-        self.by_number[log.number] = log
-        self.first_seq[log.number] = seq
-
-    def drop(self, log: Log) -> None:
-        """It is packed or removed."""
-        del self.by_key[log.key], self.by_number[log.number], self.first_seq[log.number]
-
-
-class Draft:
-    """A journal as this stage will leave it."""
-
-    __slots__ = (
-        "accounts", "epochs", "events", "inbox", "inbox_seen", "lease", "log", "opened", "outcome", "packed", "parked",
-        "projected", "released", "removed", "restated", "row", "status", "term", "waiting",
-    )  # fmt: skip
-
-    def __init__(self, log: Log, *, opened: bool = False) -> None:
-        self.log = log
-        self.opened = opened
-        self.row = opened  # its state changes, not only its events
-        self.events: list[Event] = []
-        self.epochs: list[Epoch] = []
-        self.inbox: list[InboxItem] = []
-        self.accounts: list[Account] = []
-        self.status = log.status
-        self.term = log.term
-        self.lease = log.lease
-        self.released = log.released
-        self.parked = log.parked
-        self.inbox_seen = log.inbox_seen
-        self.waiting = log.waiting
-        self.projected = log.projected
-        self.outcome: Outcome | None = None  # if it is sealed here
-        self.removed: str = ""  # "erased" or "purged"
-        self.packed: Packed | None = None
-        self.restated = False
-
-    @property
-    def record(self) -> Record:
-        """What was asked."""
-        return self.log.record
-
-    @property
-    def tail(self) -> int:
-        """The offset after the last event."""
-        return self.log.tail + len(self.events)
-
-    @property
-    def sealed(self) -> bool:
-        """Whether the outcome is there."""
-        return self.status in OUTCOME_STATUSES
-
-    def all_inbox(self) -> list[InboxItem]:
-        """Everything that came in."""
-        return self.log.inbox + self.inbox
-
-    def extend(self, events: Sequence[Event]) -> None:
-        """Add events at the tail. Raises: IllegalEvent, and then nothing has changed."""
-        status, waiting, row, outcome = self.status, self.waiting, self.row, None
-        for event in events:
-            if type(event) is Delta and status == "running":
-                continue
-            before, status = status, next_status(status, event)
-            waiting = next_wait(waiting, event)
-            row = row or status != before or isinstance(event, Started)
-            if isinstance(event, Outcome):
-                outcome = event
-        self.status, self.waiting, self.row = status, waiting, row
-        self.events.extend(events)
-        self.outcome = outcome if outcome is not None else self.outcome
-
-    @property
-    def changed(self) -> bool:
-        """Whether there is anything to write."""
-        return bool(
-            self.row
-            or self.events
-            or self.accounts
-            or self.removed
-            or self.packed is not None
-            or self.restated
-        )
-
-
-class Look(NamedTuple):
-    """Why a journal cannot be claimed now, and what to wait for."""
-
-    claimable: bool
-    at: int | None = None
-    after: Key | None = None
-
-
-def look(state: Log | Draft, now: int) -> Look:
-    """The conditions of a claim except that `after` is sealed, which is for the caller to check if it is given."""
-    if state.sealed or state.lease:
-        return Look(False)
-    if state.parked:
-        expires = state.waiting.expires_at if state.waiting is not None else None
-        return Look(expires is not None and expires <= now, at=expires)
-    record = state.record
-    if record.not_before > now:
-        return Look(False, at=record.not_before)
-    if record.after is not None:
-        return Look(True, after=record.key._replace(request_id=record.after))
-    return Look(True)
 
 
 class Stage:
@@ -449,18 +318,18 @@ class Stage:
     def batch(self) -> Batch:
         """What the disk is to take."""
         entries: list[Entry] = []
-        cold: list[Cold] = []
+        packed: list[Cold] = []
         strict = False
         for draft in self.drafts:
             if not draft.changed:
                 continue
             strict = strict or draft.opened or draft.outcome is not None or bool(draft.inbox)
             if draft.packed is not None and not draft.removed:
-                cold.append(_cold(draft, draft.packed))
+                packed.append(cold(draft, draft.packed))
             elif not (draft.opened and draft.removed):
-                entries.append(_entry(draft))
+                entries.append(entry(draft))
         return Batch(
-            self._seq, entries, cold, self.cold_removed, self.cold_projected, self.cold_accounts, self.drop_below,
+            self._seq, entries, packed, self.cold_removed, self.cold_projected, self.cold_accounts, self.drop_below,
             strict, self.frees,
         )  # fmt: skip
 
@@ -520,34 +389,3 @@ class Stage:
             journals.ready.slot(log.key.owner)
         elif draft.row:
             journals.ready.hint(log.number)
-
-
-def _cold(draft: Draft, packed: Packed) -> Cold:
-    log = draft.log
-    accounts = {**log.accounts, **{account.term: account for account in draft.accounts}}
-    summary = msgspec.structs.replace(
-        log.summary(), projected=draft.projected, version=log.version + draft.row
-    )
-    return Cold(log.number, summary, log.updated_at, packed, [accounts[term] for term in sorted(accounts)])
-
-
-def _entry(draft: Draft) -> Entry:
-    log = draft.log
-    state: State | None = None
-    if draft.row or draft.accounts or draft.removed or draft.restated:
-        whole = draft.opened or draft.restated
-        state = State(
-            record=log.record if whole else None,
-            version=log.version + draft.row,
-            parked=draft.parked,
-            released=draft.released,
-            projected=draft.projected,
-            removed=bool(draft.removed),
-            inbox_seen=draft.inbox_seen,
-            epochs=log.chain[1:] + draft.epochs if draft.restated else draft.epochs,
-            inbox=draft.all_inbox() if draft.restated else draft.inbox,
-            accounts=[*log.accounts.values(), *draft.accounts] if draft.restated else draft.accounts,
-        )
-    if draft.restated and not draft.opened:
-        return Entry(log.number, 0, log.events + draft.events, state)
-    return Entry(log.number, log.tail, draft.events, state)

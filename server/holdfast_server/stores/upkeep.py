@@ -18,8 +18,9 @@ from .base import Damaged, Key
 from .blob import pack
 from .commits import CommitQueue
 from .disk import Disk
+from .journals import Journals
 from .log import Log
-from .stage import Journals, Stage
+from .stage import Stage
 
 PACKED_PER_COMMIT: Final = 50
 """Journals packed in one commit: others wait for it no longer than for a busy one."""

@@ -88,8 +88,8 @@ def test_an_answer_is_followed_to_its_end(codec):
 
 def test_any_cut_is_survived():
     """Wherever the link breaks, between any two frames of either direction, the next connection ends with the same
-    transcript, and the request was opened once (I4, I6). Mutants that this catches: no re-send, a cursor that is not
-    moved on, a stale cursor after a snapshot, pushes taken before the reply."""
+    transcript, and the request was opened once (I4, I6). Mutants that this catches: an outbox that is not sent again, a
+    cursor that is not moved on."""
     whole = Dialogue()
     want = follow_to_the_end(whole).fold.transcript()
     assert whole.moved > 15
@@ -188,6 +188,7 @@ def test_an_answer_asked_for_elsewhere_comes_as_a_verified_snapshot():
     assert following.fold.offset == 0
     happenings = dialogue.exchange()
     assert happenings.count(Changed("r1")) == 1
+    assert following.cursor == journal.cursor(journal.tail)
     assert following.fold.transcript() == journal.fold.transcript()
     journal.append(ev.Completed(at=11, code="stop"))
     dialogue.exchange()

@@ -90,6 +90,7 @@ async def test_nothing_of_an_erased_chat_is_left_in_the_file(
         dump = "\n".join(connection.iterdump())
     connection.close()
     assert "xyzzy" not in dump
+    assert 'INSERT INTO "search_docs"' not in dump
 
 
 async def test_deleting_a_message_takes_what_is_under_it(chats: Chats) -> None:

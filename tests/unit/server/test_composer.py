@@ -303,3 +303,6 @@ def test_a_decision_after_the_end_of_a_wait_has_expired():
     item = InboxItem(kind="decision", id="w", at=50, digest="d", value=True)
     (event,) = Composer(waited(expires_at=50)).decided([item], 60)
     assert event == ev.Decided(at=60, part=0, wait_id="w", decision=None, expired=True)
+    composer = Composer(waited(expires_at=50))
+    assert composer.decided([], 49) == []
+    assert composer.decided([], 50) == [ev.Decided(at=50, part=0, wait_id="w", expired=True)]

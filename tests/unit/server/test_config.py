@@ -1,6 +1,7 @@
 """The configuration: layers, and errors that name the key."""
 
 import pytest
+
 from holdfast_server.config import Config, ConfigError, Secret, load, show
 
 

@@ -14,6 +14,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from holdfast_server.chats import Chats
 from holdfast_server.history import database as module
@@ -137,6 +138,29 @@ async def test_locked_is_waited_for_then_said(tmp_path: Path, monkeypatch: pytes
         await chats.list_chats(ANN)
     with pytest.raises(Unavailable, match="closed"):
         await chats.create_chat(ANN, "two")
+
+
+async def test_a_write_is_not_overtaken(tmp_path: Path) -> None:
+    """A change that reads and then writes has the lock from its first read on: nobody can write in between."""
+    path = tmp_path / "history.db"
+    database = module.Database(f"sqlite+aiosqlite:///{path}")
+    await database.start(lambda connection: None)
+    tries = []
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.exec_driver_sql("SELECT count(*) FROM erasures")
+        with closing(sqlite3.connect(path, timeout=0)) as other:
+            try:
+                other.execute("INSERT INTO erasures VALUES ('', 'other', ?, 0)", (str(len(tries)),))
+                other.commit()
+                tries.append("overtaken")
+            except sqlite3.OperationalError as error:
+                tries.append(str(error))
+        await connection.exec_driver_sql("INSERT INTO erasures VALUES ('', 'own', 'r', 0)")
+
+    await database.write(work)
+    await database.close()
+    assert tries == ["database is locked"]
 
 
 async def test_a_full_disk_is_said(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import structlog
+
 from holdfast_server.logs import configure, mask
 
 

@@ -169,7 +169,14 @@ def test_a_failure_for_good_is_not_tried_again():
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("secret details"), asyncio.CancelledError(), TimeoutError(), KeyError("x")]
+    "error",
+    [
+        RuntimeError("secret details"),
+        asyncio.CancelledError(),
+        TimeoutError(),
+        SystemExit(3),
+        GeneratorExit(),
+    ],
 )
 def test_any_other_exception_ends_its_own_request_only(error: Any):
     """People get an incident's number, the log gets what happened, and the next request is answered."""
@@ -320,6 +327,69 @@ def test_a_cancel_at_any_moment_leaves_one_outcome(seed: int):
     simulate(agent, main, seed=seed)
 
 
+@pytest.mark.parametrize("error", [RuntimeError("x"), asyncio.CancelledError(), SystemExit(3)])
+def test_an_agent_that_fails_while_it_closes_changes_nothing(error: Any):
+    """After a Wait, after a cancel and after its last word: what it raises on the way out is logged only."""
+
+    async def play(context: Context) -> AsyncIterator[Output]:
+        try:
+            yield "a"
+            if "wait" in context.messages[-1].text:
+                yield Wait("w", "approval")
+            await asyncio.sleep(5)
+        finally:
+            raise error
+
+    async def main(bench: Bench) -> None:
+        waits, runs = await bench.submit("wait"), await bench.submit("run")
+        await asyncio.sleep(1)
+        await cancel(bench, runs)
+        assert (await bench.sealed(runs)).status == "cancelled"
+        assert (await bench.log(waits)).status == "waiting"
+
+    simulate(Played(play), main)
+
+
+def test_tokens_are_counted_once_for_each_run():
+    """Reports replace each other within a run, add up over runs, and a step in between counts nothing twice."""
+
+    async def play(context: Context) -> AsyncIterator[Output]:
+        yield Tokens(10, 1)
+
+        async def nothing() -> None: ...
+
+        await context.step(f"s{context.attempt}", nothing)
+        yield "a"
+        yield Tokens(10, 5)
+        if context.attempt == 1:
+            raise BUSY
+
+    async def main(bench: Bench) -> None:
+        key = await bench.submit()
+        transcript = await bench.sealed(key)
+        account = await bench.account(key)
+        for usage in (transcript.usage, account.usage):
+            assert usage is not None
+            assert (usage.input_tokens, usage.output_tokens) == (20, 10)
+
+    simulate(Played(play), main)
+
+
+def test_usage_of_a_model_that_reports_none_is_estimated():
+    """A cancel is no free way round a budget: what was written is counted, and marked as an estimate."""
+
+    async def main(bench: Bench) -> None:
+        key = await bench.submit("x" * 40)
+        await asyncio.sleep(1)
+        await cancel(bench, key)
+        await bench.sealed(key)
+        usage = (await bench.account(key)).usage
+        assert usage is not None
+        assert (usage.input_tokens, usage.output_tokens, usage.estimated) == (10, 20, True)
+
+    simulate(Played(says("y" * 80, 50), model="m"), main)
+
+
 # -- waiting -------------------------------------------------------------------------------------------------
 
 
@@ -383,6 +453,21 @@ def test_an_input_that_the_agent_has_not_seen_prevents_the_park():
     simulate(agent, main)
 
 
+def test_a_wait_that_was_decided_is_not_asked_again():
+    """Under the same id nobody could decide it any more: it is the agent's failure, not a request that waits for ever."""
+
+    async def main(bench: Bench) -> None:
+        key = await bench.submit()
+        await asyncio.sleep(1)
+        await decide(bench, key, True)
+        transcript = await bench.sealed(key)
+        assert transcript.outcome is not None
+        assert transcript.outcome.code == "invalid_output"
+
+    simulate(Played(says(Wait("w", "approval"))), main)
+    simulate(Played(says(Wait("w", "approval")), says("a", BUSY), says(Wait("w", "approval"))), main)
+
+
 def test_a_wait_by_an_agent_that_cannot_be_entered_again_fails():
     """It is told at its first use, in development too."""
 
@@ -414,6 +499,7 @@ def test_a_step_is_taken_once():
 
     async def charge() -> dict[str, Any]:
         calls.append("charged")
+        await asyncio.sleep(1)
         return {"receipt": (1, 2)}
 
     async def play(context: Context) -> AsyncIterator[Output]:
@@ -425,7 +511,7 @@ def test_a_step_is_taken_once():
 
     async def main(bench: Bench) -> None:
         key = await bench.submit()
-        await asyncio.sleep(1)
+        await asyncio.sleep(2)
         await decide(bench, key, True)
         assert (await bench.sealed(key)).status == "completed"
         assert calls == ["charged"]

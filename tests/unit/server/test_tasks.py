@@ -3,6 +3,7 @@
 import asyncio
 
 import structlog
+
 from holdfast_server.tasks import Tasks
 
 

@@ -17,6 +17,7 @@ from holdfast_protocol.transcript import (
 )
 from holdfast_server.agents import DemoAgent, Profile
 from tests.support.runs import Bench, simulate
+from tests.support.simloop import SimLoop
 
 
 def ask(text: str, **options: Any) -> tuple[Transcript, float]:
@@ -86,3 +87,17 @@ def test_wrong_options_are_refused(options: dict[str, Any]):
     transcript, _ = ask("Go.", **options)
     assert transcript.outcome is not None
     assert transcript.outcome.code == "bad_option"
+
+
+def test_a_permission_that_nobody_gave_is_none():
+    """When its time has passed, the demo goes on, and does not count."""
+
+    async def whole() -> Transcript:
+        async with Bench(sim, DemoAgent(pace=0)) as bench:
+            return await bench.ask("Please approve this.")
+
+    sim = SimLoop(1, virtual_s_max=200_000)
+    transcript = sim.run(whole())
+    assert transcript.status == "completed"
+    assert "You did not permit it" in transcript.text
+    assert not any(isinstance(part, ToolPart) for part in transcript.parts)

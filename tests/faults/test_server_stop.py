@@ -1,0 +1,126 @@
+"""How a server ends and begins, as processes see it: drain, hand-over, the folder's lock, refusals in one line."""
+
+import asyncio
+import os
+import subprocess
+import sys
+
+import pytest
+
+from holdfast_client import connect
+from tests.support.script import Script, expected_text, scripted
+from tests.support.serving import ROOT, Server, free_port, openai_toml
+from tests.support.upstream import Upstream
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
+BOUND_S = 60
+
+
+async def test_sigterm_lets_what_runs_end_and_exits_0(tmp_path):
+    """An answer that fits into the grace is finished, its client has all of it, and the exit status is 0."""
+    script = Script(seed=1, deltas=60, gap_ms=10)
+    async with Upstream() as upstream, Server(tmp_path, toml=openai_toml(upstream.base_url)) as server:
+        async with asyncio.timeout(BOUND_S), connect(server.url) as client:
+            answer = await client.submit(scripted("Say it.", script))
+            async for _ in answer:
+                break
+            assert await server.process.terminate() == 0
+            await server.start()
+            assert (await answer.result()).text == expected_text(script, call=1)
+            assert answer.transcript.attempt == 1
+        assert len(upstream.log.calls) == 1
+
+
+async def test_sigterm_hands_over_what_does_not_fit_without_a_new_attempt_number(tmp_path):
+    """A run beyond the grace is handed over: the next process goes on with it, and the exit status is 0."""
+    script = Script(seed=2, deltas=8, hold=3)
+    toml = openai_toml(upstream_url := "http://127.0.0.1:1/v1", extra="[server]\ndrain_s = 0.2")
+    async with Upstream() as upstream:
+        toml = toml.replace(upstream_url, upstream.base_url)
+        async with Server(tmp_path, toml=toml) as server:
+            async with asyncio.timeout(BOUND_S), connect(server.url) as client:
+                answer = await client.submit(scripted("Say it.", script), request_id="held")
+                async for _ in answer:
+                    break
+                assert await server.process.terminate() == 0
+                upstream.release("held")
+                await server.start()
+                assert (await answer.result()).text == expected_text(script, call=2)
+                assert (await answer.result()).status == "completed"
+
+
+async def test_a_second_server_on_the_same_folder_is_refused_with_the_holders_pid(tmp_path):
+    """Two processes never share a folder."""
+    async with Server(tmp_path, toml="[store]\nlock_wait_s = 0.1") as server:
+        environ = {**os.environ, "OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "main.py", "serve", "--config", str(server.config), "--port", str(free_port()),
+             "--data", str(server.folder / "data")],
+            cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert str(server.process.pid) in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("toml", "arguments", "says"),
+    [
+        ("[server]\nprot = 1", [], "prot"),
+        ('[agents.x]\nkind = "openai_chat"\nmodel = "m"', [], "OPENAI_API_KEY"),
+        ('default_agent = "nobody"', [], "nobody"),
+        ("", ["--host", "0.0.0.0"], "identity.kind"),
+        ("", ["--data", "/proc/nowhere"], "/proc/nowhere"),
+        ('agent_files = ["missing.py"]', [], "missing.py"),
+        ('[identity]\nkind = "tokens"', [], "identity.tokens"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_exit_2(tmp_path, toml, arguments, says):
+    """A server that cannot start says why in one line that names what to change, without a stack trace."""
+    config = tmp_path / "holdfast.toml"
+    config.write_text(toml)
+    if "--data" not in arguments:
+        arguments = [*arguments, "--data", str(tmp_path / "data")]
+    environ = {**os.environ, "OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}
+    done = subprocess.run(
+        [sys.executable, "main.py", "serve", "--config", str(config), "--port", str(free_port()), *arguments],
+        cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert says in done.stderr
+
+
+async def test_a_port_in_use_is_one_line(tmp_path):
+    """The refusal names the port and what to do."""
+    async with Server(tmp_path) as server:
+        environ = {**os.environ, "OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "main.py", "serve", "--port", str(server.port), "--data", str(tmp_path / "other")],
+            cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+        assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1)
+        assert f"port {server.port} is in use" in done.stderr
+
+
+async def test_a_kill_between_journal_and_history_is_made_good(tmp_path):
+    """Killed right after an acknowledgement or an end was seen, before the history may have it: after the next start the
+    chat is there with question and answer (I11)."""
+    script = Script(seed=3, deltas=10)
+    async with Upstream() as upstream, Server(tmp_path, toml=openai_toml(upstream.base_url)) as server:
+        async with asyncio.timeout(BOUND_S), connect(server.url) as client:
+            for number, wait_for_end in enumerate([False, True, True]):
+                answer = await client.submit(scripted("Say it.", script), chat_id=f"c{number}")
+                if wait_for_end:
+                    await answer.result()
+                await server.kill()
+                await server.start()
+                await answer.result()
+                rows = (await client.messages(f"c{number}")).messages
+                assert [row.role for row in rows] == ["assistant", "user"]
+                assert rows[0].message_id == answer.request_id
+                assert rows[0].text == answer.transcript.text
+                assert rows[0].parent_id == rows[1].message_id
