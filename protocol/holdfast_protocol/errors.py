@@ -48,6 +48,7 @@ ERRORS: Final[dict[str, ErrorCode]] = {
         True, "The store did not answer; the outcome is unknown, send it again with the same id."
     ),
     "storage_full": ErrorCode(True, "The disk is full; running answers go on, new ones must wait."),
+    "damaged": ErrorCode(False, "This answer was damaged where it is kept; it cannot be shown as if it were whole."),
     "internal": ErrorCode(True, "The server failed; the incident is in its log."),
 }
 
@@ -62,7 +63,9 @@ class CloseCode(NamedTuple):
 CLOSE_CODES: Final[dict[int, CloseCode]] = {
     1000: CloseCode(False, "Normal: the client asked for it."),
     1001: CloseCode(True, "The other end is going away."),
+    1002: CloseCode(False, "A frame that is not WebSocket: something between the ends breaks the stream."),
     1003: CloseCode(False, "A text frame on a binary codec, or the reverse."),
+    1007: CloseCode(False, "A text frame that is not UTF-8."),
     1009: CloseCode(False, "A frame over the size limit."),
     1011: CloseCode(True, "A bug in the server; reconnect with back-off."),
     1012: CloseCode(True, "The server restarts; reconnect with jitter."),

@@ -7,19 +7,25 @@ are never touched: under pressure new ones are refused with a code that says whe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from holdfast_protocol.errors import ProtocolError
 
 from .journal import Journal
 from .stores.base import Change, Key, Owner
+from .stores.log import Log
+
+SHED_AT: Final = 0.8
+"""Of the memory bound: what runs has the rest to end in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How much may be open. `user_open_max`: running, queued and waiting requests of one user. `open_max`: of all.
-    `live_bytes_max`: text of everything unsealed; at 80 % of it new requests are refused, so that what runs can end."""
+    `live_bytes_max`: text of everything unsealed; at SHED_AT of it new requests are refused, so that what runs can end."""
 
     user_open_max: int = 100
     open_max: int = 5_000
@@ -31,8 +37,9 @@ class Admission:
 
     def __init__(self, journal: Journal, bounds: Bounds) -> None:
         self._bounds = bounds
-        self._open: dict[Key, int] = {}
+        self._open: dict[Key, tuple[Log, int]] = {}
         self._per_owner: Counter[Owner] = Counter()
+        self._opening: Counter[Owner] = Counter()
         self._bytes = 0
         self.draining = False
         journal.observe(self._changed)
@@ -42,25 +49,40 @@ class Admission:
         """Requests without an outcome."""
         return len(self._open)
 
+    def queued(self) -> list[Log]:
+        """What waits for its first slot, oldest first."""
+        return [log for log, _ in self._open.values() if log.status == "queued"]
+
     @property
     def live_bytes(self) -> int:
         """What unsealed journals hold."""
         return self._bytes
 
-    def check(self, owner: Owner, count: int = 1) -> None:
-        """Whether `count` more may be opened. Raises: ProtocolError draining, overloaded, too_many_requests."""
+    @contextmanager
+    def place(self, owner: Owner) -> Iterator[None]:
+        """A place for one more, held while it is being opened, so that many at once cannot pass the bound together.
+        Raises: ProtocolError draining, overloaded, too_many_requests."""
         bounds = self._bounds
         if self.draining:
             raise ProtocolError("draining", retry_after_ms=2_000)
-        if self._bytes > bounds.live_bytes_max * 0.8 or len(self._open) + count > bounds.open_max:
+        opening = self._opening
+        full = len(self._open) + opening.total() >= bounds.open_max
+        if full or self._bytes > bounds.live_bytes_max * SHED_AT:
             raise ProtocolError("overloaded", retry_after_ms=5_000)
-        if self._per_owner[owner] + count > bounds.user_open_max:
+        if self._per_owner[owner] + opening[owner] >= bounds.user_open_max:
             raise ProtocolError("too_many_requests", retry_after_ms=5_000)
+        opening[owner] += 1
+        try:
+            yield
+        finally:
+            opening[owner] -= 1
+            if not opening[owner]:
+                del opening[owner]
 
     def _changed(self, changes: Sequence[Change]) -> None:
         for change in changes:
             log = change.log
-            before = self._open.get(log.key)
+            _, before = self._open.get(log.key, (None, None))
             if log.sealed or log.erased:
                 if before is not None:
                     del self._open[log.key]
@@ -72,5 +94,5 @@ class Admission:
             else:
                 if before is None:
                     self._per_owner[log.key.owner] += 1
-                self._open[log.key] = log.bytes
+                self._open[log.key] = (log, log.bytes)
                 self._bytes += log.bytes - (before or 0)

@@ -38,6 +38,7 @@ from .identity import Identity, NoIdentity, TokenIdentity
 from .ids import new_id
 from .journal import Journal
 from .logs import configure
+from .notices import Notices
 from .projector import Projector
 from .requests import Requests
 from .runner import Runner
@@ -152,6 +153,8 @@ class Node:
             await self.runner.start()
             await self.door.start()
             self.tasks.start(self._sweep(), "sweep")
+            notices = Notices(self.delivery, self.admission.queued, lambda: self.store.trouble)
+            self.tasks.start(notices.run(), "notices")
             app = web.Application(client_max_size=1024 * 1024)
             self.door.add_routes(app)
             health.add_routes(app, self.trouble, self.journal.durability)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -26,16 +26,12 @@ from holdfast_protocol.pushes import Notice
 
 from .connection import Connection, DeliveryLimits, Encoder
 from .journal import Place
-from .pages import Shots, page
+from .pages import Shots
 from .stores.base import Change
 from .stores.log import Log
 from .subscription import Lane, Source, Subscription, Topic
 
 log_ = structlog.get_logger(__name__)
-
-FOLD_EVERY_EVENTS: Final = 64
-"""A followed log is folded as it grows, in steps of so many events: the digest at its end then costs a step, not the
-whole answer in one go."""
 
 
 class Observable(Protocol):
@@ -75,7 +71,9 @@ class Delivery:
         lane = self._lanes.pop(connection, None)
         if lane is None:
             return
+        lane.behind.clear()
         for source in list(lane.sources.values()):
+            source.queued = False
             self._end(source)
         self._ready.pop(lane, None)
         self._blocked.pop(lane, None)
@@ -151,14 +149,20 @@ class Delivery:
             del lane.sources[source.key]
         if source.queued:
             source.queued = False
-            if source in lane.behind:
-                lane.behind.remove(source)
+            lane.behind.remove(source)
         source.detach()
         if isinstance(source, Subscription) and not source.topic.subscriptions:
             self._topics.pop(source.topic.log, None)
             self._grown.pop(source.topic, None)
 
     # -- notices ---------------------------------------------------------------------------------------------
+
+    def following(self) -> list[tuple[Log, list[Connection]]]:
+        """The logs that are followed, and the connections that do."""
+        return [
+            (log, [source.lane.connection for source in topic.subscriptions])
+            for log, topic in self._topics.items()
+        ]
 
     def notify(self, notice: Notice, connections: Sequence[Connection] | None = None) -> None:
         """Tell these connections (or all) something that is in no log; who has no room, or was told something of that
@@ -177,7 +181,7 @@ class Delivery:
             if frame is None:
                 frame = frames[connection.codec] = connection.codec.encode(notice)
             lane.put(frame)
-            self._write(lane)
+            self._write(lane, now)
 
     # -- the turn --------------------------------------------------------------------------------------------
 
@@ -209,7 +213,8 @@ class Delivery:
         grown, self._grown = self._grown, {}
         for topic in grown:
             try:
-                self._share(topic, touched)
+                for subscription in topic.share(self.limits.page_bytes, touched):
+                    self._settle(subscription)
             except Exception as error:  # noqa: BLE001 - one log that cannot be read must not stop the others' readers
                 self._fail(list(topic.subscriptions), error)
         budget = self.limits.turn_bytes
@@ -218,52 +223,19 @@ class Delivery:
             del self._ready[lane]
             touched[lane] = None
             budget -= self._pull(lane)
+        now = asyncio.get_running_loop().time()
         for lane in touched:
-            self._write(lane)
+            self._write(lane, now)
         if self._ready:
             self._soon()
 
-    def _share(self, topic: Topic, touched: dict[Lane, None]) -> None:
-        """Give the range that grew to the live subscriptions; who has no room, or is elsewhere, falls behind."""
-        log = topic.log
-        first, last = topic.shown, log.tail
-        topic.shown = last
-        if last - topic.folded >= FOLD_EVERY_EVENTS:
-            log.fold()
-            topic.folded = last
-        shared: dict[Encoder, list[tuple[bytes, int]]] = {}
-        for subscription in list(topic.subscriptions):
-            if subscription.queued:
-                continue
-            lane = subscription.lane
-            if subscription.cursor == first < last and not log.erased:
-                pages = shared.get(lane.connection.codec)
-                if pages is None:
-                    pages = shared[lane.connection.codec] = self._pages(
-                        lane.connection.codec, log, first, last
-                    )
-                for frame, stop in pages:
-                    if not lane.room:
-                        break
-                    lane.put(frame)
-                    subscription.cursor = stop
-                else:
-                    for frame in subscription.arrive():
-                        lane.put(frame)
-                touched[lane] = None
-            if subscription.ended:
-                self._end(subscription)
-            elif subscription.behind:
-                lane.queue(subscription)
-                self._serve_soon(lane)
-
-    def _pages(self, codec: Encoder, log: Log, first: int, last: int) -> list[tuple[bytes, int]]:
-        """The range as pages: mostly one."""
-        pages = []
-        while first < last:
-            frame, first = page(codec, log, first, last, self.limits.page_bytes)
-            pages.append((frame, first))
-        return pages
+    def _settle(self, source: Source) -> None:
+        """It has read: it has ended, or waits for a turn, or is live."""
+        if source.ended:
+            self._end(source)
+        elif source.behind:
+            source.lane.queue(source)
+            self._serve_soon(source.lane)
 
     def _pull(self, lane: Lane) -> int:
         """Let the lane's sources pull, one after another, until it is full; how many bytes that was."""
@@ -284,15 +256,13 @@ class Delivery:
                 lane.queue(source)
         return lane.out_bytes - before
 
-    def _write(self, lane: Lane) -> None:
+    def _write(self, lane: Lane, now: float) -> None:
         """Write what the turn has collected; a lane that still has sources waiting is served again when it can be."""
         connection = lane.connection
         if connection not in self._lanes:
             return
-        now = asyncio.get_running_loop().time()
         lane.look(now)
         lane.write()
-        lane.mark = connection.buffered
         if not lane.behind:
             return
         if lane.room:

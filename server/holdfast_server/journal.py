@@ -135,8 +135,8 @@ def place(log: Log, cursor: str | None) -> Place:
     parsed = parse_cursor(cursor)
     fault = log.check(parsed)
     if fault is not None:
-        return Place(0, fault)
-    if parsed.offset <= log.superseded_at:
+        return Place(0, "purged" if log.purged else fault)
+    if 0 < log.superseded_at >= parsed.offset:
         return Place(0, "superseded")
     return Place(parsed.offset, None)
 

@@ -33,18 +33,28 @@ def _page(
 ) -> tuple[bytes, int]:
     """The page of events[index:last], which begins at offset `start`: its frame, and the index after it."""
     while True:
-        merged: Sequence[Event]
+        shown: Any
         if last - index == 1:
-            merged, stop = (events[index],), last
+            shown, stop = [events[index]], last
         else:
-            merged, stop = page_of(events, index, last, bytes_max)
-        after = start + sum(event.span for event in merged)
-        shown: list[Any] = list(merged)
+            shown, stop = page_of(events, index, last, bytes_max)
+        after = start
+        for event in shown:
+            after += event.span
         push = Page(request_id=log.key.request_id, start=start, next=str(log.cursor(after)), events=shown)
         frame = codec.encode(push)
         if len(frame) <= FRAME_BYTES_MAX or stop - index == 1:
             return frame, stop
         bytes_max = min(bytes_max // 2, bytes_max * FRAME_BYTES_MAX // len(frame))
+
+
+def pages_of(codec: Encoder, log: Log, first: int, last: int, bytes_max: int) -> list[tuple[bytes, int]]:
+    """The whole range as pages, mostly one: each frame, and the offset after it."""
+    pages = []
+    while first < last:
+        frame, first = page(codec, log, first, last, bytes_max)
+        pages.append((frame, first))
+    return pages
 
 
 @dataclass(frozen=True, slots=True)

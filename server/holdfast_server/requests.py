@@ -85,7 +85,10 @@ class Requests:
         if found is not None:
             return Opened(found, False)
         agent = await self._agent_of(owner, submission)
-        self._admission.check(owner)
+        with self._admission.place(owner):
+            return await self._open(key, submission, body_hash, agent)
+
+    async def _open(self, key: Key, submission: Submission, body_hash: bytes, agent: str) -> Opened:
         if submission.chat_id is None:
             record = Record(
                 key=key, body_hash=body_hash, agent=agent, created_at=self._now_ms(), text=submission.text,
@@ -93,7 +96,10 @@ class Requests:
                 append_only=submission.append_only,
             )  # fmt: skip
             return Opened(*await self._journal.open(record))
-        async with self._in_chat(owner, submission.chat_id):
+        async with self._in_chat(key.owner, submission.chat_id):
+            found = await self._find_same(key, body_hash)
+            if found is not None:  # its twin was before it in the chat
+                return Opened(found, False)
             record = await self._place(key, submission, body_hash, agent)
             return Opened(*await self._journal.open(record))
 
@@ -139,6 +145,11 @@ class Requests:
             parent_id = message.parent_id
         else:
             message_id = submission.message_id or self._new_id()
+            for taken in (submission.message_id, key.request_id):
+                if taken is not None and await self.chats.has_message(owner, taken):
+                    raise ProtocolError(
+                        "request_conflict", f"The id {taken} is another message's; take a new one."
+                    )
             if submission.parent_id is not None:
                 parent_id = submission.parent_id
                 if parent_id not in answering:

@@ -17,10 +17,14 @@ from typing import Final
 from holdfast_protocol.pushes import Gone
 from holdfast_protocol.replies import ResetReason
 
-from .connection import Connection, DeliveryLimits
+from .connection import Connection, DeliveryLimits, Encoder
 from .journal import Place
-from .pages import Shot, Shots, page, superseded
+from .pages import Shot, Shots, page, pages_of, superseded
 from .stores.log import Log
+
+FOLD_EVERY_EVENTS: Final = 64
+"""A followed log is folded as it grows, in steps of so many events: the digest at its end then costs a step, not the
+whole answer in one go."""
 
 
 class Source:
@@ -81,6 +85,7 @@ class Lane:
         if self.out:
             frames, self.out, self.out_bytes = self.out, [], 0
             self.connection.write(frames)
+            self.mark = self.connection.buffered
 
     def look(self, now: float) -> None:
         """Note whether the connection has taken something since the last look."""
@@ -110,6 +115,41 @@ class Topic:
         self.shown = log.tail
         self.folded = 0
         self.subscriptions: dict[Subscription, None] = {}
+
+    def share(self, page_bytes: int, touched: dict[Lane, None]) -> list[Subscription]:
+        """Give the range that grew to the live subscriptions, encoded once per codec, and note their lanes in `touched`;
+        those that are at the end now, or have fallen behind (no room, or another cursor)."""
+        log = self.log
+        first, last = self.shown, log.tail
+        self.shown = last
+        if last - self.folded >= FOLD_EVERY_EVENTS:
+            log.fold()
+            self.folded = last
+        shared: dict[Encoder, list[tuple[bytes, int]]] = {}
+        goes_on = not (log.sealed or log.erased)
+        moved: list[Subscription] = []
+        for subscription in self.subscriptions:
+            if subscription.queued:
+                continue
+            lane = subscription.lane
+            if subscription.cursor == first < last and not log.erased:
+                touched[lane] = None
+                codec = lane.connection.codec
+                pages = shared.get(codec)
+                if pages is None:
+                    pages = shared[codec] = pages_of(codec, log, first, last, page_bytes)
+                for frame, stop in pages:
+                    if not lane.room:
+                        break
+                    lane.put(frame)
+                    subscription.cursor = stop
+                else:
+                    if goes_on:
+                        continue
+                    for frame in subscription.arrive():
+                        lane.put(frame)
+            moved.append(subscription)
+        return moved
 
 
 class Subscription(Source):

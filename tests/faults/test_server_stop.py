@@ -35,10 +35,9 @@ async def test_sigterm_lets_what_runs_end_and_exits_0(tmp_path):
 async def test_sigterm_hands_over_what_does_not_fit_without_a_new_attempt_number(tmp_path):
     """A run beyond the grace is handed over: the next process goes on with it, and the exit status is 0."""
     script = Script(seed=2, deltas=8, hold=3)
-    toml = openai_toml(upstream_url := "http://127.0.0.1:1/v1", extra="[server]\ndrain_s = 0.2")
+    extra = "[server]\ndrain_s = 0.2"
     async with Upstream() as upstream:
-        toml = toml.replace(upstream_url, upstream.base_url)
-        async with Server(tmp_path, toml=toml) as server:
+        async with Server(tmp_path, toml=openai_toml(upstream.base_url, extra=extra)) as server:
             async with asyncio.timeout(BOUND_S), connect(server.url) as client:
                 answer = await client.submit(scripted("Say it.", script), request_id="held")
                 async for _ in answer:

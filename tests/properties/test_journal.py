@@ -256,4 +256,4 @@ class Journals(RuleBasedStateMachine):
 
 
 TestJournals = Journals.TestCase
-TestJournals.settings = settings(max_examples=600, stateful_step_count=40, deadline=None, derandomize=True)
+TestJournals.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, derandomize=True)

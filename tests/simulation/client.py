@@ -28,8 +28,12 @@ AGAIN_S: Final = (0.02, 0.5)
 """Before a client dials again, asks again or follows again."""
 
 PASSING: Final = frozenset(
-    {"unavailable", "storage_full", "draining", "too_many_requests", "overloaded", "rate_limited", "internal"}
+    {"unavailable", "storage_full", "draining", "too_many_requests", "overloaded", "rate_limited"}
 )
+
+
+_ABOUT: Final = {False: b'"request_id":"%b"', True: b"request_id\xa2%b"}
+"""How a push about a request begins, by whether the codec is binary; the ids of a run have two characters."""
 
 
 class Pending(NamedTuple):
@@ -59,7 +63,7 @@ class SimClient:
         self.turned_away: int | None = None
         self.decides = decides
         self._decided: set[tuple[str, str, int]] = set()
-        self._offsets: dict[str, tuple[int, int, int]] = {}
+        self._offsets: dict[str, tuple[Following, int, int]] = {}
         self._asked_at: dict[str, float] = {}
         self._submissions: dict[str, cm.Submission] = {}
         self._unsent: list[bytes] = []
@@ -149,8 +153,9 @@ class SimClient:
     def _follows(self, request_id: str) -> None:
         """It is followed, or was to its end."""
         known = self.wanted.get(request_id)
-        if known is None or known.state != "ended":
-            self.wanted[request_id] = self.session.followings.get(request_id)
+        following = self.session.followings.get(request_id)
+        if known is None or (known is not following and known.state != "ended"):
+            self.wanted[request_id] = following
             self._asked_at[request_id] = self.world.time()
 
     def follow(self, request_id: str) -> None:
@@ -245,10 +250,11 @@ class SimClient:
                 following = self.wanted[request_id] = self.session.followings.get(request_id)
                 if following is None:
                     continue
-            if request_id.encode() not in data:
-                continue
+            about = _ABOUT[self.codec.binary] % request_id.encode()
+            if about not in head or following.staging is not None:
+                continue  # what is not verified yet is not shown
             fold = following.fold
-            mark = (id(following), following.snapshots, fold.offset)
+            mark = (following, following.snapshots, fold.offset)
             before = self._offsets.get(request_id)
             if before == mark and not all_of_it:
                 continue

@@ -42,9 +42,9 @@ class SimChats:
         self._rows = rows.messages
         self._faults = faults
 
-    async def _trouble(self) -> None:
+    async def _trouble(self, place: str = "history.unavailable") -> None:
         await asyncio.sleep(self._faults.delay("history.answers"))
-        if self._faults.fault("history.unavailable"):
+        if self._faults.fault(place):
             raise Unavailable("The simulated history does not answer.")
 
     async def agent_of(self, owner: Owner, chat_id: str) -> str | None:
@@ -65,6 +65,10 @@ class SimChats:
             raise UnknownMessage(message_id)
         return row.message
 
+    async def has_message(self, owner: Owner, message_id: str) -> bool:
+        await self._trouble()
+        return (owner, message_id) in self._rows
+
     async def newest_leaf(self, owner: Owner, chat_id: str) -> str | None:
         await self._trouble()
         return next(
@@ -77,7 +81,7 @@ class SimChats:
         )
 
     async def branch(self, owner: Owner, chat_id: str, message_id: str) -> Sequence[MessageRow]:
-        await self._trouble()
+        await self._trouble("history.no_branch")
         found: list[MessageRow] = []
         at: str | None = message_id
         while at is not None:

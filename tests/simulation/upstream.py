@@ -64,16 +64,17 @@ class SimAgent:
         try:
             async for output in self._answer(context, dice):
                 call.outputs += 1
-                yield output
                 if isinstance(output, Wait):
                     call.how = "waits"
-                    return
-            call.how = "done"
+                yield output
+            if call.how == "open":
+                call.how = "done"
         except AgentFailure:
             call.how = "failed"
             raise
         except (asyncio.CancelledError, GeneratorExit):
-            call.how = "cancelled"
+            if call.how == "open":
+                call.how = "cancelled"
             raise
         except Exception:
             call.how = "bug"

@@ -69,6 +69,8 @@ class World:
         self.kills = 0
         self._saved: tuple[Image, Rows] | None = None
         self._links = 0
+        self._steers: list[asyncio.Task[None]] = []
+        self._zombies: list[tuple[Server, asyncio.Task[None]]] = []
         self._chaos = True
         self.server: Server | None = None
 
@@ -129,6 +131,9 @@ class World:
     async def _collect(self) -> None:
         server, evidence = self.server, self.evidence
         assert server is not None
+        zombies = [task for of, task in self._zombies if of is server]
+        if zombies or self._steers:
+            await asyncio.wait([*zombies, *self._steers])
         for link in list(server.links):
             link.cut()
         for key in self.image.logs():
@@ -203,7 +208,18 @@ class World:
         if back_to is not None:
             self.image, self.rows = back_to[0].copy(), back_to[1].copy()
             self.evidence.rolled_back_to.append(self.boots + 1)
+            self._ask_anew()
         self._boot_soon()
+
+    def _ask_anew(self) -> None:
+        """What was acknowledged may be gone with the disk's younger state: everybody sends it again."""
+        for act in self.plan.acts:
+            if act.verb == "submit":
+                self.sim.call_later(0.6 + self.dice.random(), self._act, act, context=Context())
+        for _, user, request_id in self.plan.steers:
+            self._steers.append(
+                self.sim.create_task(self._steer(0.8, user, request_id), name="steer", context=Context())
+            )
 
     def _boot_soon(self) -> None:
         self.server = None
@@ -262,7 +278,7 @@ class World:
                 if faults.fault("store.compacts"):
                     server.process.start(_compacted(server), name="compact")
                 if faults.fault("zombie.claims"):
-                    server.process.start(self._zombie(server), name="zombie")
+                    self._zombies.append((server, server.process.start(self._zombie(server), name="zombie")))
                 if faults.fault("clock.jumps"):
                     self.sim.shift_wall(dice.choice([-5_000, -300, 300, 5_000]))
         if drains:

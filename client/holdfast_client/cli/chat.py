@@ -41,6 +41,9 @@ Enter sends, Alt-Enter begins a new line, Ctrl-C lets go of the answer that is s
 
 _HISTORY_SHOWN: Final = 6
 
+_LINES_WAITING_MAX: Final = 16
+"""Lines entered while the one before is still being sent (there may be no connection)."""
+
 
 async def chat(settings: Settings, chat_id: str | None, agent: str | None) -> int:
     """Talk until the person leaves."""
@@ -66,6 +69,7 @@ class Room:
         self.leaving = False
         self.listed: list[str] = []
         self._bell = Level()
+        self._lines: asyncio.Queue[str] = asyncio.Queue(_LINES_WAITING_MAX)
         self._group: asyncio.TaskGroup | None = None
         self._watchers: set[asyncio.Task[None]] = set()
         self.screen: Screen = LineScreen()
@@ -77,7 +81,10 @@ class Room:
         code = EXIT_OK
         async with asyncio.TaskGroup() as group:
             self._group = group
-            teller = group.create_task(self._tell(), name="chat:tell")
+            tasks = [
+                group.create_task(self._tell(), name="chat:tell"),
+                group.create_task(self._work(), name="chat:work"),
+            ]
             try:
                 if self.screen.interactive:
                     await self.screen.show(dim("Enter sends, /help lists what else there is, Ctrl-D leaves."))
@@ -91,7 +98,7 @@ class Room:
             except ConnectionLost as error:
                 complain(str(error))
                 code = EXIT_CONNECTION
-            for task in [teller, *self._watchers]:
+            for task in [*tasks, *self._watchers]:
                 task.cancel()
         for talk in self._open_answers():
             complain(f"“{talk.about}” goes on. Come back with: holdfast attach {talk.answer.request_id}")
@@ -99,6 +106,22 @@ class Room:
 
     async def _turn(self) -> None:
         line = (await self.screen.read()).strip()
+        if line in ("/quit", "/q", "/exit"):
+            self.leaving = True
+        elif self.screen.interactive:
+            # Done beside the prompt: between two prompts the terminal is not ours, and what is typed then gets lost.
+            await self._lines.put(line)
+        else:
+            await self._do(line)
+            while self.talks.shown() is not None:
+                await self._bell.above(self._bell.value)
+
+    async def _work(self) -> None:
+        """Do what was entered, in order."""
+        while True:
+            await self._do(await self._lines.get())
+
+    async def _do(self, line: str) -> None:
         try:
             if line.startswith("/"):
                 await self._command(line)
@@ -106,8 +129,6 @@ class Room:
                 await self._say(line)
         except CommandRefused as error:
             await self.screen.show(Text(str(error), style="red"))
-        while not self.screen.interactive and self.talks.shown() is not None:
-            await self._bell.above(self._bell.value)
 
     # -- what the person sees --------------------------------------------------------------------------------
 
@@ -255,8 +276,6 @@ class Room:
         name, _, rest = line[1:].partition(" ")
         rest = rest.strip()
         match name:
-            case "quit" | "q" | "exit":
-                self.leaving = True
             case "new":
                 await self.go_to(None, None)
                 await self.screen.show(dim("A new chat; what you write next begins it."))

@@ -132,18 +132,19 @@ class PromptScreen:
         return text
 
     async def show(self, *rows: RenderableType) -> None:
-        from prompt_toolkit import print_formatted_text
-        from prompt_toolkit.application import run_in_terminal
-
-        text = self._ansi(rendered(rows))
-
-        def put() -> None:
-            print_formatted_text(text, end="")
-
-        if self._session.app.is_running:
-            await run_in_terminal(put)
-        else:
-            put()
+        app = self._session.app
+        if not app.is_running:
+            sys.stdout.write(rendered(rows))
+            sys.stdout.flush()
+            return
+        # prompt_toolkit's own way to print above the prompt leaves raw mode meanwhile; a key typed at that moment
+        # would be read as a line's (Ctrl-D is swallowed). So: erase the prompt, write, let it be drawn again.
+        app.renderer.erase()
+        app.output.write_raw(rendered(rows).replace("\n", "\r\n"))
+        app.output.flush()
+        app.renderer.reset()
+        app.renderer.request_absolute_cursor_position()
+        app.invalidate()
 
     def draw(self) -> None:
         if self._session.app.is_running:

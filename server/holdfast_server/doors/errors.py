@@ -11,6 +11,7 @@ from holdfast_protocol.errors import ERRORS, ProtocolError
 from holdfast_protocol.replies import Error
 from holdfast_server.chats import UnknownChat, UnknownMessage
 from holdfast_server.stores.base import (
+    Damaged,
     Fenced,
     InboxUnread,
     JournalSealed,
@@ -32,6 +33,7 @@ CODES: Final[dict[type[StoreError], str]] = {
     JournalSealed: "ended",
     NotWaiting: "not_waiting",
     StorageFull: "storage_full",
+    Damaged: "damaged",
     Unavailable: "unavailable",
     # These two are answers to runners; at a door they are a bug.
     Fenced: "internal",

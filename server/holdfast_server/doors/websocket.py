@@ -67,6 +67,7 @@ class WebSocketDoor:
         self._tasks = Tasks("websocket")
         self._direct = False
         self._draining = False
+        self._closed = False
         self._desk = Desk(
             requests=requests,
             delivery=delivery,
@@ -102,7 +103,7 @@ class WebSocketDoor:
 
     async def close(self, spread_s: float | None = None) -> None:
         """Close every connection with 1012, spread over that time so that they do not all come back at once, and stop."""
-        self._draining = True
+        self._draining = self._closed = True
         spread_s = self.settings.close_spread_s if spread_s is None else spread_s
         dice = random.Random()  # noqa: S311 - spreads a crowd, guards nothing
         closing = [
@@ -162,6 +163,8 @@ class WebSocketDoor:
     def _refuse(self, request: web.Request) -> web.Response | None:
         """What is wrong with the request as HTTP."""
         headers = request.headers
+        if self._closed:
+            return _plain(503, "The server restarts; try again in a moment.")
         if request.method != hdrs.METH_GET:
             return _plain(405, "Only GET.", Allow="GET")
         if headers.get(hdrs.UPGRADE, "").lower().strip() != "websocket":

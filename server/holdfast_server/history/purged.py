@@ -37,7 +37,7 @@ def purged_log(owner: Owner, row: Row[Any], message: MessageRow) -> Log:
     log = Log(record, accepted)
     log.extend([accepted, *rest])
     log.term = transcript.term
-    log.projected = log.compacted = True
+    log.projected = log.compacted = log.purged = True
     return log
 
 

@@ -52,7 +52,7 @@ class Log:
         "number",
         "outcome",
         "parked",
-        "projected",
+        "projected", "purged",
         "record",
         "released",
         "status",
@@ -87,6 +87,7 @@ class Log:
         self.version = 0
         self.updated_at = record.created_at
         self.projected = False
+        self.purged = False  # made from the history: its journal is gone, and with it the places in it
         self.compacted = False
         self.erased = False
         self._fold: Fold | None = None

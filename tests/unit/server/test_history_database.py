@@ -145,7 +145,7 @@ async def test_a_write_is_not_overtaken(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     database = module.Database(f"sqlite+aiosqlite:///{path}")
     await database.start(lambda connection: None)
-    tries = []
+    tries: list[str] = []
 
     async def work(connection: AsyncConnection) -> None:
         await connection.exec_driver_sql("SELECT count(*) FROM erasures")

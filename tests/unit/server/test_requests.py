@@ -1,0 +1,386 @@
+"""Requests as doors see them: where a message goes, what is the same request, who may see it."""
+
+import asyncio
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast_protocol.commands import InputMessage, Submission
+from holdfast_protocol.errors import ProtocolError
+from holdfast_protocol.events import Completed, Delta, PartDone, PartStarted, Started
+from holdfast_server.admission import Admission, Bounds
+from holdfast_server.agents.base import Profile
+from holdfast_server.chats import Chats, UnknownMessage
+from holdfast_server.feed import Feed
+from holdfast_server.journal import Journal, place
+from holdfast_server.projector import Projector
+from holdfast_server.requests import Requests, hash_of
+from holdfast_server.stores.base import NotWaiting, Owner, RequestConflict, UnknownRequest, key_of
+from holdfast_server.stores.log import Log
+from holdfast_server.stores.memory import MemoryStore
+from holdfast_server.tasks import Tasks
+
+ADA = Owner("", "ada")
+EVE = Owner("", "eve")
+NOW = 1_800_000_000_000
+
+
+class Bench:
+    """The parts under the doors, with a memory store and a real history."""
+
+    def __init__(self, folder: Path, **bounds: int) -> None:
+        self.ticks = itertools.count(NOW)
+        self.ids = itertools.count(1)
+        self.store = MemoryStore(now_ms=self.now_ms)
+        self.journal = Journal(self.store, now_ms=self.now_ms)
+        self.chats = Chats(f"sqlite+aiosqlite:///{folder / 'history.db'}", now_ms=self.now_ms, undo_s=0)
+        self.tasks = Tasks("test")
+        self.projector = Projector(self.store, self.chats, self.tasks)
+        self.admission = Admission(self.journal, Bounds(**bounds))
+        self.requests = Requests(
+            self.journal,
+            self.chats,
+            self.projector,
+            self.admission,
+            profiles={"demo": Profile("demo"), "other": Profile("other")},
+            default_agent="demo",
+            now_ms=self.now_ms,
+            new_id=lambda: f"id-{next(self.ids)}",
+        )
+        self.feed = Feed(self.journal, self.requests.first_chats, nonce=lambda: "00000000")
+        self.chats.observe(self.feed.chat_changed)
+
+    def now_ms(self) -> int:
+        return next(self.ticks)
+
+    async def answer(self, text: str = "answer") -> Log:
+        """Claim the next request and answer it."""
+        claim = await self.store.claim()
+        assert claim is not None
+        writer = self.store.writer(claim)
+        at = self.now_ms()
+        writer.put(Started(at=at, attempt=1, term=claim.term, nonce=claim.nonce))
+        writer.put(PartStarted(at=at, part=0, kind="text"))
+        writer.put(Delta(at=at, part=0, text=text))
+        writer.put(PartDone(at=at, part=0))
+        writer.put(Completed(at=at, code="stop"))
+        await writer.flush()
+        return claim.log
+
+
+@pytest.fixture
+async def make(tmp_path):
+    """Make benches, and take them down."""
+    made: list[Bench] = []
+
+    async def start(**bounds):
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        bench = Bench(folder, **bounds)
+        await bench.store.start()
+        await bench.chats.start()
+        await bench.projector.start()
+        made.append(bench)
+        return bench
+
+    yield start
+    for bench in made:
+        await bench.projector.close()
+        await bench.tasks.close()
+        await bench.chats.close()
+        await bench.store.close()
+
+
+@pytest.fixture
+async def bench(make):
+    """One bench."""
+    return await make()
+
+
+def ask(**fields: Any) -> Submission:
+    return Submission(**{"chat_id": "c1", "text": "why?", **fields})
+
+
+async def test_the_same_request_is_one_however_often_it_is_sent(bench):
+    """Fifty at once with one id open one journal; all are told the same."""
+    results = await asyncio.gather(*(bench.requests.submit(ADA, ask(request_id="r1")) for _ in range(50)))
+    assert [result.created for result in results].count(True) == 1
+    assert len({result.log for result in results}) == 1
+    assert len((await bench.journal.summaries(ADA))[0]) == 1
+
+
+async def test_the_same_id_with_another_body_is_refused(bench):
+    """Idempotency never hides a different question; after the end neither."""
+    await bench.requests.submit(ADA, ask(request_id="r1"))
+    for change in ({"text": "other"}, {"agent": "other"}, {"chat_id": "c2"}, {"options": {"a": 1}}):
+        with pytest.raises(RequestConflict):
+            await bench.requests.submit(ADA, ask(request_id="r1", **change))
+    await bench.answer()
+    with pytest.raises(RequestConflict):
+        await bench.requests.submit(ADA, ask(request_id="r1", text="other"))
+    again = await bench.requests.submit(ADA, ask(request_id="r1"))
+    assert (again.created, again.log.status) == (False, "completed")
+
+
+def test_the_hash_does_not_depend_on_the_order_of_keys():
+    """Both codecs and every client agree what is the same."""
+    assert hash_of(ask(options={"a": 1, "b": 2})) == hash_of(ask(options={"b": 2, "a": 1}))
+
+
+async def test_two_owners_may_use_one_id(bench):
+    """The identity of a request is (owner, id)."""
+    first = await bench.requests.submit(ADA, ask(request_id="r1", text="mine"))
+    second = await bench.requests.submit(EVE, ask(request_id="r1", text="hers"))
+    assert first.created
+    assert second.created
+    assert first.log is not second.log
+
+
+async def test_messages_follow_one_another_by_default(bench):
+    """A second message goes under the answer before it, running or not, and waits for it while it runs."""
+    first = await bench.requests.submit(ADA, ask(request_id="r1"))
+    second = await bench.requests.submit(ADA, ask(request_id="r2", text="and?"))
+    assert first.log.record.parent_id is None
+    assert (second.log.record.parent_id, second.log.record.after) == ("r1", "r1")
+    claim = await bench.store.claim()
+    assert claim is not None
+    assert claim.log is first.log
+    assert await bench.store.claim() is None
+    await bench.journal.cancel(first.log.key)
+    claim = await bench.store.claim()
+    assert claim is not None
+    assert claim.log is second.log
+    third = await bench.requests.submit(ADA, ask(request_id="r3", text="well?", parent_id="r1"))
+    assert (third.log.record.parent_id, third.log.record.after) == ("r1", None)
+
+
+async def test_an_answer_can_be_asked_for_once_more(bench):
+    """Without text the named message of the person is answered again, as a sibling."""
+    first = await bench.requests.submit(ADA, ask(request_id="r1", message_id="m1"))
+    await bench.answer("one")
+    again = await bench.requests.submit(ADA, Submission(request_id="r2", chat_id="c1", parent_id="m1"))
+    assert again.log.record.message_id == "m1"
+    assert again.log.record.parent_id == first.log.record.parent_id
+    await bench.answer("two")
+    rows, _, _ = await bench.requests.list_messages(ADA, "c1", 10, None)
+    assert {(row.message_id, row.parent_id) for row in rows} == {("m1", None), ("r1", "m1"), ("r2", "m1")}
+    with pytest.raises(ProtocolError, match="person's"):
+        await bench.requests.submit(ADA, Submission(chat_id="c1", parent_id="r1"))
+
+
+async def test_an_agent_is_given_the_branch_and_nothing_beside_it(bench):
+    """History is the path to the question."""
+    await bench.requests.submit(ADA, ask(request_id="r1", message_id="m1", text="one"))
+    await bench.answer("ONE")
+    await bench.requests.submit(ADA, ask(request_id="r2", message_id="m2", text="two"))
+    await bench.answer("TWO")
+    edited = await bench.requests.submit(ADA, ask(request_id="r3", message_id="m3", text="2", parent_id="r1"))
+    messages = await bench.requests.history(edited.log.record)
+    assert [(message.role, message.text) for message in messages] == [
+        ("user", "one"), ("assistant", "ONE"), ("user", "2"),
+    ]  # fmt: skip
+
+
+async def test_without_a_chat_the_request_brings_its_messages(bench):
+    """It runs, and no chat is made of it."""
+    submission = Submission(
+        messages=[InputMessage(role="system", text="be"), InputMessage(role="user", text="hi")]
+    )
+    opened = await bench.requests.submit(ADA, submission)
+    messages = await bench.requests.history(opened.log.record)
+    assert [message.role for message in messages] == ["system", "user"]
+    await bench.answer()
+    assert await bench.requests.first_chats(ADA) == []
+
+
+@pytest.mark.parametrize(
+    ("submission", "code"),
+    [
+        (Submission(), "invalid"),
+        (Submission(chat_id="c1"), "invalid"),
+        (Submission(chat_id="c1", text="  "), "invalid"),
+        (Submission(text="x", parent_id="m"), "invalid"),
+        (Submission(chat_id="c1", text="x", messages=[InputMessage(role="user", text="y")]), "invalid"),
+        (Submission(text="x" * 600_000), "too_large"),
+        (Submission(text="x", agent="nobody"), "unknown_agent"),
+    ],
+)
+async def test_what_cannot_be_asked_is_refused_with_a_code(bench, submission, code):
+    """Nothing is opened, and the code says what is wrong."""
+    with pytest.raises(ProtocolError) as error:
+        await bench.requests.submit(ADA, submission)
+    assert error.value.code == code
+    assert (await bench.journal.summaries(ADA))[0] == []
+
+
+async def test_a_taken_message_id_is_refused(bench):
+    """A message is never written over."""
+    await bench.requests.submit(ADA, ask(request_id="r1", message_id="m1"))
+    for fields in ({"message_id": "m1"}, {"request_id": "m1"}, {"message_id": "r1"}):
+        with pytest.raises(ProtocolError) as error:
+            await bench.requests.submit(ADA, ask(text="other", **fields))
+        assert error.value.code == "request_conflict"
+
+
+async def test_a_parent_must_be_there(bench):
+    """In this chat, of this owner."""
+    await bench.requests.submit(ADA, ask(request_id="r1"))
+    with pytest.raises(UnknownMessage):
+        await bench.requests.submit(ADA, ask(parent_id="nowhere"))
+
+
+async def test_bounds_on_open_requests(make):
+    """One owner's bound does not touch another's; what ends makes room; a drain refuses all, retryably."""
+    bench = await make(user_open_max=2, open_max=3)
+    for number in range(2):
+        await bench.requests.submit(ADA, ask(chat_id=f"c{number}", request_id=f"r{number}"))
+    with pytest.raises(ProtocolError) as error:
+        await bench.requests.submit(ADA, ask(chat_id="c9"))
+    assert (error.value.code, error.value.retryable) == ("too_many_requests", True)
+    again = await bench.requests.submit(ADA, ask(chat_id="c0", request_id="r0"))
+    assert not again.created
+    await bench.requests.submit(EVE, ask())
+    with pytest.raises(ProtocolError) as error:
+        await bench.requests.submit(EVE, ask(chat_id="c2"))
+    assert error.value.code == "overloaded"
+    await bench.answer()
+    assert bench.admission.open_count == 2
+    await bench.requests.submit(ADA, ask(chat_id="c9"))
+    bench.admission.draining = True
+    with pytest.raises(ProtocolError) as error:
+        await bench.requests.submit(EVE, ask(chat_id="c3"))
+    assert (error.value.code, error.value.retryable) == ("draining", True)
+
+
+async def test_many_at_once_do_not_pass_the_bound_together(make):
+    """Of fifty parallel submits at a bound of five, exactly five are opened."""
+    bench = await make(user_open_max=5)
+    submits = (bench.requests.submit(ADA, ask(chat_id=f"c{number}")) for number in range(50))
+    results = await asyncio.gather(*submits, return_exceptions=True)
+    assert sum(not isinstance(result, BaseException) for result in results) == 5
+    assert {error.code for error in results if isinstance(error, ProtocolError)} == {"too_many_requests"}
+
+
+async def test_live_bytes_shed_new_requests_and_come_back(make):
+    """At the memory bound new requests are refused; what runs goes on."""
+    bench = await make(live_bytes_max=10_000)
+    await bench.requests.submit(ADA, ask(request_id="r1"))
+    claim = await bench.store.claim()
+    assert claim is not None
+    writer = bench.store.writer(claim)
+    writer.put(Started(at=NOW, attempt=1, term=claim.term, nonce=claim.nonce))
+    writer.put(PartStarted(at=NOW, part=0, kind="text"))
+    writer.put(Delta(at=NOW, part=0, text="x" * 9_000))
+    await writer.flush()
+    with pytest.raises(ProtocolError) as error:
+        await bench.requests.submit(EVE, ask())
+    assert error.value.code == "overloaded"
+    writer.put(Completed(at=NOW, code="stop"))
+    await writer.flush()
+    assert bench.admission.live_bytes == 0
+    await bench.requests.submit(EVE, ask())
+
+
+async def test_every_verb_knows_only_the_owners_requests(bench):
+    """Foreign looks like absent (I9)."""
+    await bench.requests.submit(ADA, ask(request_id="r1"))
+    for request_id in ("r1", "absent"):
+        with pytest.raises(UnknownRequest):
+            await bench.requests.find(EVE, request_id)
+        with pytest.raises(UnknownRequest):
+            await bench.requests.cancel(EVE, request_id)
+        with pytest.raises(UnknownRequest):
+            await bench.requests.decide(EVE, request_id, "w", "", True)
+        with pytest.raises(UnknownRequest):
+            await bench.requests.read_events(EVE, request_id, 0, 10)
+        (row,) = await bench.requests.probe(EVE, [request_id])
+        assert (row.state, row.cursor) == ("unknown", None)
+    assert (await bench.requests.list_requests(EVE, False, None, 10, None))[0] == []
+    with pytest.raises(NotWaiting):
+        await bench.requests.decide(ADA, "r1", "w", "", True)
+
+
+async def test_a_probe_is_three_valued(bench):
+    """Accepted and not started, running, ended, or not known."""
+    await bench.requests.submit(ADA, ask(request_id="r1"))
+    assert (await bench.requests.probe(ADA, ["r1"]))[0].state == "accepted"
+    claim = await bench.store.claim()
+    assert claim is not None
+    writer = bench.store.writer(claim)
+    writer.put(Started(at=NOW, attempt=1, term=claim.term, nonce=claim.nonce))
+    await writer.flush()
+    assert (await bench.requests.probe(ADA, ["r1"]))[0].state == "running"
+    assert await bench.requests.cancel(ADA, "r1") == (True, "cancelled")
+    assert await bench.requests.cancel(ADA, "r1") == (False, "cancelled")
+    states = [row.state for row in await bench.requests.probe(ADA, ["r1", "r2"])]
+    assert states == ["ended", "unknown"]
+
+
+async def test_a_deleted_chat_ends_what_runs_in_it_and_is_erased(bench):
+    """Its requests are cancelled at once, its journals go when it cannot be restored, and nothing new is opened in it."""
+    await bench.requests.submit(ADA, ask(request_id="r1"))
+    await bench.answer()
+    running = await bench.requests.submit(ADA, ask(request_id="r2", text="more"))
+    await bench.requests.delete_chat(ADA, "c1")
+    assert running.log.status == "cancelled"
+    assert running.log.outcome is not None
+    assert running.log.outcome.code == "chat_deleted"
+    with pytest.raises(ProtocolError) as error:
+        await bench.requests.submit(ADA, ask(text="still there?"))
+    assert error.value.code == "unknown_chat"
+    await bench.requests.erase_due()
+    for request_id in ("r1", "r2"):
+        with pytest.raises(UnknownRequest):
+            await bench.requests.find(ADA, request_id)
+
+
+async def test_a_purged_request_answers_from_the_history(bench):
+    """With its final transcript, and a cursor from before gets a snapshot that says why."""
+    opened = await bench.requests.submit(ADA, ask(request_id="r1"))
+    log = await bench.answer("the answer")
+    cursor = str(log.cursor(2))
+    await bench.projector.catch_up()
+    await bench.store.projected([opened.log.key])
+    await bench.store.compact()
+    assert await bench.store.purge(bench.now_ms() + 10, 1) == 1
+    assert bench.journal.live(key_of(ADA, "r1")) is None
+    found = await bench.requests.find(ADA, "r1")
+    assert found.fold().transcript().text == "the answer"
+    assert place(found, cursor) == (0, "purged")
+    again = await bench.requests.submit(ADA, ask(request_id="r1"))
+    assert not again.created
+
+
+async def test_the_feed_tells_of_chats_and_requests(bench):
+    """Whole rows with rising versions; a reader with a cursor gets what it missed, another a snapshot."""
+    start = bench.feed.place(ADA, None)
+    assert start.reset == "start"
+    cursor = bench.feed.cursor(ADA)
+    await bench.requests.submit(ADA, ask(request_id="r1", text="Why is the sky blue?"))
+    await bench.answer()
+    await bench.projector.catch_up()
+    position = bench.feed.place(ADA, cursor)
+    assert position.reset is None
+    read = bench.feed.read(ADA, position.offset, 100)
+    assert read is not None
+    requests = [event.request for event in read[0] if hasattr(event, "request")]
+    chats = [event.chat for event in read[0] if hasattr(event, "chat")]
+    assert (requests[0].status, requests[-1].status) == ("queued", "completed")
+    assert [row.version for row in requests] == sorted({row.version for row in requests})
+    assert chats[-1].title == "Why is the sky blue?"
+    rows, _ = await bench.feed.snapshot(ADA)
+    assert [type(row).__name__ for row in rows] == ["FeedChat"]
+    assert bench.feed.tail(EVE) == 0
+
+
+async def test_a_feed_cursor_that_does_not_belong_is_told_so(bench):
+    """Another life, ahead, or behind what is kept."""
+    assert bench.feed.place(ADA, "0-0.ffffffff").reset == "unknown_epoch"
+    assert bench.feed.place(ADA, "5-0.00000000").reset == "ahead"
+    for _ in range(1_005):
+        bench.feed.chat_changed(ADA, None)
+    assert bench.feed.place(ADA, "0-0.00000000").reset == "purged"
+    assert bench.feed.read(ADA, 0, 10) is None
+    assert bench.feed.place(ADA, "1005-0.00000000").reset is None
