@@ -24,7 +24,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from holdfast_protocol import commands, cursor, digest, events, limits, pushes, replies, schema, transcript
+from holdfast_protocol import commands, digest, events, limits, pushes, replies, schema, transcript
 from holdfast_protocol.codec import CODECS
 from holdfast_protocol.errors import CLOSE_CODES, ERRORS
 from holdfast_protocol.lifecycle import OUTCOME_STATUSES, TRANSITIONS
@@ -298,12 +298,6 @@ def digest_example() -> str:
     return "```text\n" + "\n".join(lines) + "\n```\n"
 
 
-@block("cursor-example")
-def cursor_example() -> str:
-    """What a cursor looks like."""
-    return f"`{cursor.Cursor(42, 1, '9f3a61c0')}`\n"
-
-
 # -- configuration.md --------------------------------------------------------------------------------------------
 
 
@@ -328,10 +322,8 @@ def settings(section: type, path: str, *, environment: bool = True) -> str:
 
 def section_block(name: str, section: type, path: str, *, environment: bool = True) -> None:
     """A block for a section of the configuration."""
-    BLOCKS[f"settings-{name}"] = lambda: (
-        f"{prose(section)}
-
-{settings(section, path, environment=environment)}"
+    BLOCKS[f"settings-{name}"] = lambda: "\n\n".join(
+        (prose(section), settings(section, path, environment=environment))
     )
 
 
@@ -345,7 +337,9 @@ for _name, _section, _path in (
     ("clocks", config.ClocksSection, "agents.NAME.clocks"),
 ):
     section_block(_name, _section, _path)
-section_block("tokens", config.Token, "", environment=False)  # rows of a list have no names of their own there
+section_block(
+    "tokens", config.Token, "", environment=False
+)  # rows of a list have no names of their own there
 
 
 # -- files -------------------------------------------------------------------------------------------------------

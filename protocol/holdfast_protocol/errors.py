@@ -48,7 +48,9 @@ ERRORS: Final[dict[str, ErrorCode]] = {
         True, "The store did not answer; the outcome is unknown, send it again with the same id."
     ),
     "storage_full": ErrorCode(True, "The disk is full; running answers go on, new ones must wait."),
-    "damaged": ErrorCode(False, "This answer was damaged where it is kept; it cannot be shown as if it were whole."),
+    "damaged": ErrorCode(
+        False, "This answer was damaged where it is kept; it cannot be shown as if it were whole."
+    ),
     "internal": ErrorCode(True, "The server failed; the incident is in its log."),
 }
 

@@ -75,8 +75,8 @@ class Token(Section, kw_only=True):
     """A static token and whose it is."""
 
     token: Secret
-    user: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
-    tenant: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.@-]{0,64}$")] = ""
+    user: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.@-]{1,64}$(?!\n)")]
+    tenant: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.@-]{0,64}$(?!\n)")] = ""
 
 
 class IdentitySection(Section, kw_only=True):
@@ -137,7 +137,7 @@ class Config(Section, kw_only=True):
     store: StoreSection = msgspec.field(default_factory=StoreSection)
     identity: IdentitySection = msgspec.field(default_factory=IdentitySection)
     limits: LimitsSection = msgspec.field(default_factory=LimitsSection)
-    agents: dict[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")], AgentSection] = {}
+    agents: dict[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$(?!\n)")], AgentSection] = {}
     agent_files: list[str] = []
     default_agent: str | None = None
 

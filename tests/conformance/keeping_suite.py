@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from holdfast_protocol import events as ev
-from holdfast_server.stores.base import Fenced, JournalSealed, Store, UnknownRequest
+from holdfast_server.stores.base import Account, Fenced, JournalSealed, Store, UnknownRequest
 from tests.conformance.store_suite import StoreBench
 from tests.support.journals import ANN, BOB
 from tests.support.scribe import Scribe, key, text_of
@@ -167,3 +167,15 @@ class KeepingSuite(StoreBench):
         assert text_of(log) == "wrongright"
         assert [part.text for part in log.fold().parts] == ["right"]
         assert log.superseded_at == [type(event) for event in log.events].index(ev.Started, 2)
+
+    async def test_accounts_are_kept_by_term(self, store: Store, scribe: Scribe) -> None:
+        """An account may come after the seal, and after the packing; the last one of a term holds."""
+        log = await scribe.ended()
+        await store.account(log.key, Account(term=1, running_ms=5))
+        await store.account(log.key, Account(term=1, running_ms=7))
+        await store.compact()
+        await store.account(log.key, Account(term=2, running_ms=1, usage=ev.Usage(at=1, input_tokens=3)))
+        assert [(account.term, account.running_ms) for account in await store.accounts(log.key)] == [
+            (1, 7),
+            (2, 1),
+        ]

@@ -11,7 +11,6 @@ import pytest
 from holdfast_protocol import events as ev
 from holdfast_protocol.errors import IllegalEvent
 from holdfast_server.stores.base import (
-    Account,
     Change,
     Fenced,
     InboxUnread,
@@ -385,23 +384,10 @@ class StoreSuite(StoreBench):
     async def test_a_full_pen_says_so_until_the_commit(self, store: Store, scribe: Scribe) -> None:
         """Above its bound a writer is congested; the commit gives room again."""
         held = await scribe.running()
-        assert not held.writer.congested
+        congested = [held.writer.congested]
         held.say("x" * WRITER_PENDING_BYTES_MAX)
-        assert held.writer.congested
+        congested.append(held.writer.congested)
         await asyncio.wait_for(held.writer.room(), 10)
-        assert not held.writer.congested
+        congested.append(held.writer.congested)
+        assert congested == [False, True, False]
         assert len(text_of(held.log)) == WRITER_PENDING_BYTES_MAX
-
-    # -- beside the log --------------------------------------------------------------------------------------
-
-    async def test_accounts_are_kept_by_term(self, store: Store, scribe: Scribe) -> None:
-        """An account may come after the seal, and after the packing; the last one of a term holds."""
-        log = await scribe.ended()
-        await store.account(log.key, Account(term=1, running_ms=5))
-        await store.account(log.key, Account(term=1, running_ms=7))
-        await store.compact()
-        await store.account(log.key, Account(term=2, running_ms=1, usage=ev.Usage(at=1, input_tokens=3)))
-        assert [(account.term, account.running_ms) for account in await store.accounts(log.key)] == [
-            (1, 7),
-            (2, 1),
-        ]

@@ -100,8 +100,8 @@ async def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
             match line:
                 case ["open", name]:
                     opened.add(name)
-                case ["word", name, term, count]:
-                    words[name, int(term)] = int(count)
+                case ["word", name, term, words_said]:
+                    words[name, int(term)] = int(words_said)
                 case ["end", name]:
                     ended.add(name)
         store = SqliteStore(tmp_path, lock_wait_s=5)

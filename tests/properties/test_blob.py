@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from holdfast_protocol import events as ev
-from holdfast_protocol.cursor import Epoch
 from hypothesis import given
 from hypothesis import strategies as st
+
+from holdfast_protocol import events as ev
+from holdfast_protocol.cursor import Epoch
 from holdfast_server.stores.base import Damaged, InboxItem, Record, key_of
 from holdfast_server.stores.blob import pack, unpack
 from holdfast_server.stores.disk import Entry, Replay, State, encode_segment
@@ -76,7 +78,7 @@ def test_segments_give_back_what_they_took(
         places.insert(1, 1)
     state = State(record=log.record, version=3, epochs=log.chain[1:], inbox=inbox)
     replay = Replay(lambda number: None)
-    for seq, (first, last) in enumerate(zip(places, places[1:], strict=False)):
+    for seq, (first, last) in enumerate(pairwise(places)):
         entry = Entry(7, first, events[first:last], state if first == 0 else None)
         replay.feed(seq + 1, encode_segment([entry]))
     replay.feed(99, encode_segment([Entry(7, 0, events, state)]))

@@ -6,14 +6,21 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from holdfast_protocol import events as ev
-from holdfast_server.stores.base import (
-    Fenced, InboxUnread, JournalSealed, NotWaiting, StorageFull, Unavailable, UnknownRequest,
-)  # fmt: skip
-from holdfast_server.stores.embedded import EmbeddedStore
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from holdfast_protocol import events as ev
+from holdfast_server.stores.base import (
+    Fenced,
+    InboxUnread,
+    JournalSealed,
+    NotWaiting,
+    StorageFull,
+    Unavailable,
+    UnknownRequest,
+)  # fmt: skip
+from holdfast_server.stores.embedded import EmbeddedStore
 from tests.support.disks import KeptDisk
 from tests.support.journals import Clock
 from tests.support.scribe import Held, Scribe, cancelled, decision, key, steer, text_of
@@ -21,6 +28,7 @@ from tests.support.scribe import Held, Scribe, cancelled, decision, key, steer, 
 T = TypeVar("T")
 NAMES = [f"r{number}" for number in range(4)]
 names = st.sampled_from(NAMES)
+numbers = st.integers(0, 3)
 
 
 class Model:
@@ -36,13 +44,14 @@ class Model:
         self.parts = 0
         self.waits = 0
         self.open_wait: str | None = None
+        self.wait_part = 0
         self.inbox: list[str] = []
         self.held: Held | None = None
         self.begun = False  # this term has written `started`
 
     @property
     def sealed(self) -> bool:
-        return self.status == "cancelled" or self.status == "completed"
+        return self.status in {"cancelled", "completed"}
 
 
 class Journals(RuleBasedStateMachine):
@@ -55,6 +64,13 @@ class Journals(RuleBasedStateMachine):
         self.disk = KeptDisk()
         self.models: list[Model] = []
         self.zombies: list[Held] = []
+        self.start()
+
+    def start(self) -> None:
+        """A process over what the disk holds."""
+        self.store = EmbeddedStore(self.disk, now_ms=self.clock, memory_bytes_max=0)
+        self.scribe = Scribe(self.store, self.clock)
+        self.run(self.store.start())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(asyncio.wait_for(work, 20))
@@ -66,15 +82,10 @@ class Journals(RuleBasedStateMachine):
         self.run(self.store.close())
         self.loop.close()
 
-    @initialize()
-    def start(self) -> None:
-        self.store = EmbeddedStore(self.disk, now_ms=self.clock, memory_bytes_max=0)
-        self.scribe = Scribe(self.store, self.clock)
-        self.run(self.store.start())
-
-    @rule()
-    def restart(self) -> None:
-        self.run(self.store.close())
+    @rule(killed=st.booleans())
+    def restart(self, killed: bool) -> None:
+        if not killed:
+            self.run(self.store.close())
         self.start()
         for model in self.models:
             if model.held is not None:
@@ -120,48 +131,61 @@ class Journals(RuleBasedStateMachine):
             expected.held = Held(claim, self.store.writer(claim))
             expected.begun = False
 
-    @rule(name=names, text=st.text(max_size=5), lost=st.booleans())
-    def write(self, name: str, text: str, lost: bool) -> None:
-        model = self.model(name)
-        if model is None or model.held is None or model.sealed:
-            return
-        held = model.held
+    def holder(self, number: int) -> Model:
+        """One of those that are claimed."""
+        holders = [model for model in self.models if model.held is not None]
+        return holders[number % len(holders)]
+
+    @precondition(lambda self: any(model.held for model in self.models))
+    @rule(number=numbers, text=st.text(max_size=5), lost=st.booleans())
+    def write(self, number: int, text: str, lost: bool) -> None:
+        model = self.holder(number)
+        assert model.held is not None
         self.disk.lose_reply = lost
-        if not model.begun:
-            claim = held.claim
-            held.writer.put(ev.Started(at=1, attempt=1, term=claim.term, nonce=claim.nonce))
-            model.begun, model.status = True, "running"
-            if model.open_wait is not None and any(item == model.open_wait for item in model.inbox):
-                held.writer.put(ev.Decided(at=1, part=model.parts - 1, wait_id=model.open_wait))
-                model.open_wait = None
-        held.writer.put(ev.PartStarted(at=2, part=model.parts, kind="text"))
-        held.writer.put(ev.Delta(at=2, part=model.parts, text=text))
-        held.writer.put(ev.PartDone(at=2, part=model.parts))
-        model.parts += 1
-        model.text += text
-        self.run(held.writer.flush())
+        self.run(self.put(model, model.held, text))
         self.disk.lose_reply = False
 
-    @rule(name=names)
-    def complete(self, name: str) -> None:
-        model = self.model(name)
-        if model is not None and model.held is not None and model.begun and not model.sealed:
-            model.held.writer.put(ev.Completed(at=3, code="stop"))
-            self.run(model.held.writer.flush())
+    async def put(self, model: Model, held: Held, text: str) -> None:
+        claim, writer = held.claim, held.writer
+        if not model.begun:
+            writer.put(ev.Started(at=1, attempt=1, term=claim.term, nonce=claim.nonce))
+            model.begun, model.status = True, "running"
+            if model.open_wait is not None:
+                writer.put(ev.Decided(at=1, part=model.wait_part, wait_id=model.open_wait))
+                model.open_wait = None
+        writer.put(ev.PartStarted(at=2, part=model.parts, kind="text"))
+        writer.put(ev.Delta(at=2, part=model.parts, text=text))
+        writer.put(ev.PartDone(at=2, part=model.parts))
+        model.parts += 1
+        model.text += text
+        await writer.flush()
+
+    @precondition(lambda self: any(model.held and model.begun for model in self.models))
+    @rule(number=numbers)
+    def complete(self, number: int) -> None:
+        model = self.holder(number)
+        if model.held is not None and model.begun:
+            self.run(self.end(model.held))
             model.status, model.held = "completed", None
 
-    @rule(name=names)
-    def release(self, name: str) -> None:
-        model = self.model(name)
-        if model is not None and model.held is not None:
-            self.run(self.store.release(model.held.claim))
-            self.zombies.append(model.held)
-            model.held = None
+    async def end(self, held: Held) -> None:
+        held.writer.put(ev.Completed(at=3, code="stop"))
+        await held.writer.flush()
 
-    @rule(name=names, seen=st.integers(0, 2))
-    def park(self, name: str, seen: int) -> None:
-        model = self.model(name)
-        if model is None or model.held is None or not model.begun or model.open_wait is not None:
+    @precondition(lambda self: any(model.held for model in self.models))
+    @rule(number=numbers)
+    def release(self, number: int) -> None:
+        model = self.holder(number)
+        assert model.held is not None
+        self.run(self.store.release(model.held.claim))
+        self.zombies.append(model.held)
+        model.held = None
+
+    @precondition(lambda self: any(model.held for model in self.models))
+    @rule(number=numbers, seen=st.integers(0, 2))
+    def park(self, number: int, seen: int) -> None:
+        model = self.holder(number)
+        if model.held is None or not model.begun:
             return
         wait_id = f"w{model.waits}"
         call = self.store.park(model.held.claim, seen, model.held.wait(part=model.parts, wait_id=wait_id))
@@ -171,9 +195,10 @@ class Journals(RuleBasedStateMachine):
             assert len(model.inbox) > seen
             return
         assert len(model.inbox) <= seen
+        model.open_wait, model.wait_part = wait_id, model.parts
         model.waits += 1
         model.parts += 1
-        model.open_wait, model.status, model.parked, model.held = wait_id, "waiting", True, None
+        model.status, model.parked, model.held = "waiting", True, None
 
     @rule(name=names, what=st.sampled_from(["decide", "steer"]), number=st.integers(0, 3))
     def put_input(self, name: str, what: str, number: int) -> None:
@@ -204,11 +229,15 @@ class Journals(RuleBasedStateMachine):
             self.run(self.store.seal(key(name), cancelled()))
         except UnknownRequest:
             assert model is None
+            stands = None
         except JournalSealed as error:
-            assert model is not None
-            assert error.status == model.status
+            stands = error.status
         else:
+            stands = None
+        if stands is not None:
             assert model is not None
+            assert stands == model.status
+        elif model is not None:
             assert not model.sealed
             model.status, model.held, model.parked = "cancelled", None, False
 
@@ -240,8 +269,6 @@ class Journals(RuleBasedStateMachine):
 
     @invariant()
     def agree(self) -> None:
-        if not hasattr(self, "store"):
-            return
         rows, mark = self.run(self.store.summaries(None, active=False, chat_id=None, limit=9, before=None))
         assert [row.key.request_id for row in rows] == [model.name for model in reversed(self.models)]
         assert mark is None

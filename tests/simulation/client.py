@@ -64,6 +64,7 @@ class SimClient:
         self.decides = decides
         self._decided: set[tuple[str, str, int]] = set()
         self._offsets: dict[str, tuple[Following, int, int]] = {}
+        self._over: dict[str, Following] = {}
         self._asked_at: dict[str, float] = {}
         self._submissions: dict[str, cm.Submission] = {}
         self._unsent: list[bytes] = []
@@ -154,7 +155,7 @@ class SimClient:
         """It is followed, or was to its end."""
         known = self.wanted.get(request_id)
         following = self.session.followings.get(request_id)
-        if known is None or (known is not following and known.state != "ended"):
+        if known is None or known is not following:
             self.wanted[request_id] = following
             self._asked_at[request_id] = self.world.time()
 
@@ -253,6 +254,8 @@ class SimClient:
             about = _ABOUT[self.codec.binary] % request_id.encode()
             if about not in head or following.staging is not None:
                 continue  # what is not verified yet is not shown
+            if self._over.get(request_id) is following:
+                continue
             fold = following.fold
             mark = (following, following.snapshots, fold.offset)
             before = self._offsets.get(request_id)
@@ -261,6 +264,8 @@ class SimClient:
             if before is not None and before[:2] == mark[:2] and fold.offset < before[2]:
                 self.end.backwards.append(request_id)
             self._offsets[request_id] = mark
+            if following.state == "ended":
+                self._over[request_id] = following
             whole = fold.transcript() if all_of_it and following.state in ("live", "ended") else None
             self.world.evidence.saw.append(
                 Saw(

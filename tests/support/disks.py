@@ -52,8 +52,8 @@ class KeptDisk(MemoryDisk):
         for seq in [seq for seq in self.segments if seq < batch.drop_below]:
             del self.segments[seq]
         self.segments.pop(batch.seq, None)
-        if batch.entries:
-            self.segments[batch.seq] = encode_segment(batch.entries)
+        if batch.entries or batch.removed:
+            self.segments[batch.seq] = encode_segment(batch.entries, batch.removed)
         self._packed = {number: row for number, row in self._packed.items() if row[1] not in batch.removed}
         for row in batch.cold:
             self._packed[row.number] = (batch.seq, row.summary.key)

@@ -137,8 +137,8 @@ class CommitQueue:
 
     def _start(self) -> None:
         if not self._running:
-            self._running = True
             asyncio.get_running_loop().call_soon(lambda: self._tasks.start(self._run(), "commit"))
+            self._running = True
 
     async def close(self) -> None:
         """Commit what was handed in, if the disk takes it; then refuse."""

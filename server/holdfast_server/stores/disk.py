@@ -142,14 +142,14 @@ class Disk(Protocol):
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(list[tuple[int, int, msgspec.Raw, State | None]])
+_DECODER: Final = msgspec.msgpack.Decoder(tuple[list[tuple[int, int, msgspec.Raw, State | None]], list[Key]])
 
 
-def encode_segment(entries: Sequence[Entry]) -> bytes:
-    """The stored form: CRC-32 (4 bytes), then one MessagePack array."""
-    body = _ENCODER.encode(
-        [(entry.number, entry.base, _stored(entry.events), entry.state) for entry in entries]
-    )
+def encode_segment(entries: Sequence[Entry], removed: Sequence[Key] = ()) -> bytes:
+    """The stored form: CRC-32 (4 bytes), then one MessagePack array. What is removed is named in it although its row goes
+    too: segments from before its packing may be there still, and must not bring it back."""
+    rows = [(entry.number, entry.base, _stored(entry.events), entry.state) for entry in entries]
+    body = _ENCODER.encode((rows, removed))
     return crc32(body).to_bytes(4, "big") + body
 
 
@@ -177,7 +177,12 @@ class Replay:
         body = blob[4:]
         if crc32(body) != int.from_bytes(blob[:4], "big"):
             raise ValueError(f"segment {seq} is damaged")
-        for number, base, raw, state in _DECODER.decode(body):
+        entries, removed = _DECODER.decode(body)
+        if removed:
+            gone = set(removed)
+            for number in [number for number, log in self._logs.items() if log.key in gone]:
+                del self._logs[number], self._first[number]
+        for number, base, raw, state in entries:
             self._next_number = max(self._next_number, number + 1)
             packed = self._cold(number)
             if packed is not None:

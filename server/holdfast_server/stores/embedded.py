@@ -117,8 +117,6 @@ class EmbeddedStore:
                 await self.account(key, account)
             if state.projected:
                 await self.projected([key])
-            if state.removed:
-                await self.erase([key])
 
     async def close(self) -> None:
         await self._commits.close()

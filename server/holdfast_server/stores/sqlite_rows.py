@@ -130,8 +130,8 @@ def write(connection: sqlite3.Connection, batch: Batch) -> int:
         keys = json.dumps(batch.removed)
         connection.execute(_DELETE_ACCOUNTS, (keys,))
         connection.execute(_DELETE_PACKED, (keys,))
-    if batch.entries:
-        data = encode_segment(batch.entries)
+    if batch.entries or batch.removed:
+        data = encode_segment(batch.entries, batch.removed)
         connection.execute("INSERT OR REPLACE INTO segment VALUES (?, ?)", (batch.seq, data))
         grown += len(data)
     else:  # a failed commit may have left one under this number

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from holdfast_protocol import events as ev
 from holdfast_protocol.errors import IllegalEvent
 from holdfast_server.stores.base import Account, Change, Fenced, JournalSealed, StorageFull, Unavailable
@@ -204,7 +205,11 @@ async def test_what_only_frees_goes_first_on_a_full_disk(desk: Desk) -> None:
     held.say("waits")
     await turns()
     before = len(desk.disk.batches)
-    calls = [desk.store.account(key(), Account(term=1)), desk.store.erase([key("old")]), desk.scribe.open("new")]
+    calls = [
+        desk.store.account(key(), Account(term=1)),
+        desk.store.erase([key("old")]),
+        desk.scribe.open("new"),
+    ]
     await asyncio.gather(*calls)
     made = desk.disk.batches[before:]
     assert [batch.frees for batch in made][:2] == [True, False]

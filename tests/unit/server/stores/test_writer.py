@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from holdfast_protocol import events as ev
 from holdfast_protocol.errors import IllegalEvent
 from holdfast_server.stores.base import Claim, Fenced, JournalSealed
@@ -15,7 +16,9 @@ from tests.support.journals import asked, opened
 def pen() -> tuple[Writer, list[Writer]]:
     """A writer of a journal that runs, and the list of its calls for a commit."""
     log = opened(asked("r1"))
-    log.extend([ev.Started(at=1, attempt=1, term=1, nonce="0badcafe"), ev.PartStarted(at=1, part=0, kind="text")])
+    log.extend(
+        [ev.Started(at=1, attempt=1, term=1, nonce="0badcafe"), ev.PartStarted(at=1, part=0, kind="text")]
+    )
     calls: list[Writer] = []
     writer = Writer(Claim(log, 1, "0badcafe", log.tail, "first"), calls.append)
     return writer, calls

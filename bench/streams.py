@@ -1,0 +1,150 @@
+"""How many live answers one core holds: more and more of them, until what is made does not arrive in time."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+
+from .nodes import Node, holdfast, program, quiet_client
+from .paced import DELTA_CHARS, STAMP_CHARS
+from .report import Report, Scale, Table, quantile, times
+from .wire import Socket, texts_of_pages, texts_of_peer
+
+RATE = 50
+START_S = 2.0
+SETTLE_S = 1.0
+PACE = 0.95  # of what should be made must arrive
+P99_MS = 250.0  # later than this, people see that it stutters
+
+METHOD = f"""Answers that are made in the server's process at {RATE} deltas a second each (bench/paced.py), one connection per
+answer, the server on one core with SQLite. Each delta carries the time at which it was made. A level holds while at least
+{PACE:.0%} of what should have been made has arrived, and 99 % of it within {P99_MS:.0f} ms; levels double until one does
+not, then the gap is halved twice. The peer (bench/peer.py) makes the same deltas and sends each through a queue and a task per
+connection, without keeping anything; both by turns. CPU is the whole process: making, journal, delivery, sending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What happened with so many answers."""
+
+    answers: int
+    arrived: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float
+    core: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether it kept pace."""
+        return self.arrived >= PACE and self.p99_ms <= P99_MS
+
+
+async def run(scale: Scale) -> Report:
+    """The whole scenario."""
+    report = Report("Answers held on one core", METHOD)
+    table = Table(
+        "", ["answers", "system", "arrived", "p50 ms", "p99 ms", "CPU µs per delta", "of the core", "holds"]
+    )
+    table.title = "Levels, in the order in which they were tried"
+    most = {"Holdfast": 0, "peer": 0}
+    least = {"Holdfast": scale.pick(16_384, 64), "peer": scale.pick(16_384, 64)}
+    measured_s = scale.pick(4, 1)
+    wanted = {"Holdfast": scale.pick(250, 16), "peer": scale.pick(250, 16)}
+    async with holdfast() as ours, program("bench.peer", measured=True) as peer:
+        for _ in range(scale.pick(7, 2)):
+            for name, node in (("Holdfast", ours), ("peer", peer)):
+                if wanted[name] <= most[name]:
+                    continue
+                level = await one(name, node, wanted[name], measured_s)
+                _row(table, name, level)
+                if level.holds:
+                    most[name] = level.answers
+                else:
+                    least[name] = level.answers
+                wanted[name] = _next(most[name], least[name], level.answers)
+    report.tables.append(table)
+    report.reading.append(
+        f"One core held {most['Holdfast']:,} answers of Holdfast's, and {most['peer']:,} of the peer's "
+        f"({times(most['Holdfast'] / max(1, most['peer']))}): it gets cheaper per delta as the load grows, because what comes "
+        "while a commit is in flight shares the next commit, page and write."
+    )
+    return report
+
+
+def _next(most: int, least: int, tried: int) -> int:
+    """What to try now: double while everything held, else halve the gap down to an eighth of what held."""
+    if tried == most and 2 * most < least:
+        return 2 * most
+    step = (most + least) // 2
+    return step if step - most >= most // 8 and most else (most if most else least // 2)
+
+
+def _row(table: Table, name: str, level: Level) -> None:
+    table.add(
+        f"{level.answers:,}", name, f"{level.arrived:.3f}", f"{level.p50_ms:.1f}", f"{level.p99_ms:.1f}",
+        f"{level.cpu_us:.1f}", f"{level.core:.2f}", "yes" if level.holds else "no",
+    )  # fmt: skip
+
+
+async def one(name: str, node: Node, answers: int, measured_s: float, rate: float = RATE) -> Level:
+    """One level: start so many answers on as many connections, and look at them for a while."""
+    deltas = int((START_S + 2 * SETTLE_S + measured_s) * rate)
+    ours = name == "Holdfast"
+    with quiet_client():
+        sockets = [await Socket.open(node.port) for _ in range(answers)]
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for number, socket in enumerate(sockets):
+            socket.send(submission("paced", rate=rate, deltas=deltas) if ours else _asked(rate, deltas))
+            await asyncio.sleep(max(0.0, began + START_S * (number + 1) / answers - loop.time()))
+        await asyncio.sleep(SETTLE_S)
+        for socket in sockets:
+            socket.forget()
+        first, cpu = loop.time(), node.cpu_s
+        await asyncio.sleep(measured_s)
+        last, used = loop.time(), node.cpu_s - cpu
+        chunks = [(socket, len(socket.chunks)) for socket in sockets]
+        end = b'"sealed":true' if ours else b'"end": true'
+        for done in await asyncio.gather(
+            *(socket.until(end, wait_s=30) for socket in sockets), return_exceptions=True
+        ):
+            if isinstance(done, BaseException) and not isinstance(done, TimeoutError):
+                raise done
+        for socket, count in chunks:
+            socket.close()
+            del socket.chunks[count:]
+    late: list[float] = []
+    read = texts_of_pages if ours else texts_of_peer
+    for socket in sockets:
+        text = ""
+        for at, _, more in read(socket):
+            text += more
+            while len(text) >= DELTA_CHARS:
+                late.append((at - float(text[:STAMP_CHARS])) * 1000)
+                text = text[DELTA_CHARS:]
+    due = answers * rate * (last - first)
+    return Level(
+        answers=answers,
+        arrived=len(late) / due,
+        p50_ms=quantile(late, 0.5),
+        p99_ms=quantile(late, 0.99),
+        cpu_us=used / max(1, len(late)) * 1e6,
+        core=used / (last - first),
+    )
+
+
+def submission(agent: str, *, request_id: str | None = None, follow: bool = True, **options: float) -> dict[str, object]:
+    """A submit for an agent of bench/paced.py."""
+    request = {
+        "request_id": request_id or str(uuid.uuid4()),
+        "messages": [{"role": "user", "text": "go"}],
+        "agent": agent,
+        "options": options,
+    }
+    return {"type": "submit", "ref": 1, "request": request, "follow": follow}
+
+
+def _asked(rate: float, deltas: int) -> dict[str, object]:
+    return {"id": "a", "rate": rate, "deltas": deltas}
