@@ -6,8 +6,6 @@ codec. The client keeps request -> chat itself, from the reply to its submit or 
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
 from .events import KnownEvent, snake
@@ -80,9 +78,9 @@ class Feed(PushBase, frozen=True, kw_only=True):
 
 class Notice(PushBase, frozen=True, kw_only=True):
     """Something about the server that is in no log, safe to lose: `draining` (it restarts soon: expect 1012), `place`
-    (of a queued request), `storage` (trouble or its end)."""
+    (of a queued request), `storage` (trouble or its end); ignore kinds that you do not know."""
 
-    kind: Literal["draining", "place", "storage"]
+    kind: str
     message: str = ""
     request_id: str | None = None
     place: int | None = None

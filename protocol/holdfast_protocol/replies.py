@@ -30,7 +30,8 @@ class ChatRow(Row, frozen=True, kw_only=True):
 
 
 class RequestRow(Row, frozen=True, kw_only=True):
-    """A request. `version` rises with every change of this row. `place`: how many are before it in the queue."""
+    """A request. `version` rises with every change of this row. `place`: how many are before it in the queue.
+    `deleted`: it is gone, and so is its journal."""
 
     request_id: str
     version: int
@@ -44,6 +45,7 @@ class RequestRow(Row, frozen=True, kw_only=True):
     place: int | None = None
     outcome: Outcome | None = None
     title: str = ""
+    deleted: bool = False
 
 
 class MessageRow(Row, frozen=True, kw_only=True):
@@ -112,12 +114,13 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
 
 class Welcome(ReplyBase, frozen=True, kw_only=True):
-    """The connection may be used. `user` is who it belongs to. `durability`: what an acknowledgement survives."""
+    """The connection may be used. `user` is who it belongs to. `durability`: what an acknowledgement survives,
+    `process` (the end of every process of the server's) or `power` (that of the machine too)."""
 
     server: str
     user: str
     heartbeat_s: float
-    durability: Literal["process", "power"] = "process"
+    durability: str = "process"
     limits: dict[str, int] = {}
     draining: bool = False
 

@@ -72,9 +72,10 @@ class Feed:
 
     def _requests_changed(self, changes: Sequence[Change]) -> None:
         for change in changes:
-            if change.state and not change.log.erased:
+            if change.state:
                 log = change.log
-                self._add(log.key.owner, FeedRequest(request=request_row(log.summary())))
+                row = request_row(log.summary(), deleted=log.erased)
+                self._add(log.key.owner, FeedRequest(request=row))
 
     def _ring(self, owner: Owner) -> _Ring:
         ring = self._rings.get(owner)
@@ -143,7 +144,7 @@ class Feed:
         return events, offset
 
 
-def request_row(summary: Summary) -> RequestRow:
+def request_row(summary: Summary, *, deleted: bool = False, place: int | None = None) -> RequestRow:
     """The row that readers are shown of a request."""
     first_line = summary.text.strip().split("\n", 1)[0]
     return RequestRow(
@@ -158,4 +159,6 @@ def request_row(summary: Summary) -> RequestRow:
         attempt=summary.attempt,
         outcome=summary.outcome,
         title=first_line[:TITLE_CHARS],
+        deleted=deleted,
+        place=place,
     )

@@ -225,7 +225,10 @@ class Requests:
         summaries, mark = await self._journal.summaries(
             owner, active=active, chat_id=chat_id, limit=limit, before=before
         )
-        return [request_row(summary) for summary in summaries], mark
+        places: dict[Key, int] = {}
+        if any(summary.status == "queued" for summary in summaries):
+            places = {log.key: place for place, log in enumerate(self._admission.queued())}
+        return [request_row(summary, place=places.get(summary.key)) for summary in summaries], mark
 
     async def read_events(
         self, owner: Owner, request_id: str, start: int, limit: int

@@ -113,9 +113,9 @@ async def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
             log = await store.log(row.key)
             assert fold(log.events).offset == log.tail
             assert log.sealed or row.key.request_id not in ended
-        for (name, term), count in words.items():
+        for (name, reign), count in words.items():
             text = text_of(await store.log(key(name)))
-            assert "".join(f"{word} " for word in range(count)) in text, (name, term, count, text)
+            assert "".join(f"{word} " for word in range(count)) in text, (name, reign, count, text)
         live = {row.key.request_id for row in rows if row.outcome is None}
         claimed = set()
         while (claim := await store.claim()) is not None:

@@ -4,8 +4,9 @@ A block that is a complete example says what it is in a comment above it, which 
 
     <!-- run: agent -->     a file of agents: loaded, held against the suite of the port, and asked once
     <!-- run: client -->    a program that speaks to http://127.0.0.1:8080: run against a real server
-    <!-- run: config -->    a holdfast.toml: read, and its agents made
     <!-- not run: why -->   a piece that is not complete
+
+TOML needs no comment: it is a holdfast.toml, which is read, and its agents made.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _FENCE = re.compile(
     r"(?:^<!-- (?P<mark>(?:not )?run): (?P<what>[^\n]*?) -->\n+)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+_IMPLIED = {"toml": "config"}
 _LINK = re.compile(r"\[[^\]\n]*\]\((?P<target>[^)\s]+)\)")
 _TEST = re.compile(r"`(?P<path>tests/[\w/]+\.py)(?:::(?P<names>\w+(?:::\w+)?))?`")
 
@@ -58,7 +60,11 @@ def blocks(page: Path) -> list[Block]:
             page=title(page),
             line=text.count("\n", 0, found.start("language")) + 1,
             language=found["language"],
-            run=found["what"] if found["mark"] == "run" else "",
+            run=found["what"]
+            if found["mark"] == "run"
+            else _IMPLIED.get(found["language"], "")
+            if not found["mark"]
+            else "",
             excuse=found["what"] if found["mark"] == "not run" else "",
             text=found["text"],
         )

@@ -7,6 +7,8 @@ import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
+from holdfast_client.ids import new_id
+
 from .running import EXIT_FAILED, EXIT_OK, Settings, client_for, complain
 from .views import View, print_json, view_for_stdout
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from holdfast_client.answer import Answer
     from holdfast_client.client import Client
     from holdfast_protocol.events import Event
+
+NEW_CHAT: Final = "new"
+"""What to say in place of a chat's id to begin one."""
 
 _REPLAY_PAUSE_MAX_S: Final = 5.0
 
@@ -35,6 +40,8 @@ async def ask(
 ) -> int:  # fmt: skip
     """Ask one thing and show the answer."""
     notes = _Notes()
+    if chat == NEW_CHAT:
+        chat = new_id()
     async with client_for(settings, notes) as client:
         answer = await client.submit(text, chat_id=chat, agent=agent, options=options, follow=not detach)
         if detach:

@@ -102,7 +102,10 @@ def ask(  # noqa: PLR0917  (typer passes each by its name)
     context: typer.Context,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to ask; - reads standard input.")],
     chat: Annotated[
-        str | None, typer.Option(metavar="ID", help="The chat it belongs to; a new id makes a chat.")
+        str | None,
+        typer.Option(
+            metavar="ID", help="The chat it belongs to, or `new`; without one it stays out of the history."
+        ),
     ] = None,
     agent: Annotated[str | None, typer.Option(help="Who answers.")] = None,
     option: Annotated[

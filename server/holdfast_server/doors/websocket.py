@@ -228,7 +228,7 @@ class WebSocketDoor:
             server=settings.server,
             user=owner.user,
             heartbeat_s=settings.heartbeat_s,
-            durability="power" if settings.durability == "power" else "process",
+            durability=settings.durability,
             limits=settings.told,
             draining=self._draining,
         )

@@ -318,6 +318,17 @@ async def test_a_probe_is_three_valued(bench):
     assert states == ["ended", "unknown"]
 
 
+async def test_a_queued_request_tells_its_place(bench):
+    """How many are before it, over all owners; none once it runs."""
+    await bench.requests.submit(EVE, ask(request_id="r0"))
+    await bench.requests.submit(ADA, ask(request_id="r1"))
+    (row,), _ = await bench.requests.list_requests(ADA, True, None, 10, None)
+    assert row.place == 1
+    await bench.answer()
+    (row,), _ = await bench.requests.list_requests(ADA, True, None, 10, None)
+    assert row.place == 0
+
+
 async def test_a_deleted_chat_ends_what_runs_in_it_and_is_erased(bench):
     """Its requests are cancelled at once, its journals go when it cannot be restored, and nothing new is opened in it."""
     await bench.requests.submit(ADA, ask(request_id="r1"))
