@@ -19,8 +19,6 @@ from .wire import Socket, texts_of_pages, texts_of_peer
 
 RATE = 50
 DELTA_CHARS = 40
-START_S = 1.0  # over which the answers begin, so that they do not tick together
-SETTLE_S = 0.5
 
 METHOD = f"""N answers at once, {RATE} deltas a second each, one connection per answer. The model is a process of its own that
 speaks the OpenAI stream and notes when it wrote each chunk; the added latency is from there to the bytes' arrival at the
@@ -42,7 +40,6 @@ class Measured:
 async def run(scale: Scale) -> Report:
     """The whole scenario."""
     levels = (1, 5) if scale.quick else (1, 50, 200)
-    streamed_s = scale.pick(3, 1)
     got: dict[tuple[str, int], Measured] = {}
     async with (
         program("tests.support.upstream", measured=False) as upstream,
@@ -52,7 +49,7 @@ async def run(scale: Scale) -> Report:
         for turn in range(scale.pick(4, 1)):
             for level in levels:
                 for name, node in (("Holdfast", ours), ("relay", peer)):
-                    measured = await _one(name, node, upstream.port, level, streamed_s)
+                    measured = await _one(name, node, upstream.port, level, scale)
                     if turn or scale.quick:  # the first turn warms up: imports, connection pools
                         into = got.setdefault((name, level), Measured())
                         for series, value in zip(_series(into), measured, strict=True):
@@ -87,10 +84,10 @@ def _middle(values: list[float]) -> float:
 
 
 async def _one(
-    name: str, node: Node, upstream: int, level: int, streamed_s: float
+    name: str, node: Node, upstream: int, level: int, scale: Scale
 ) -> tuple[float, float, float, float]:
     """One repetition: p50 and p99 in ms, the share of the deltas that came, and the CPU µs of each."""
-    deltas = int((START_S + 2 * SETTLE_S + streamed_s) * RATE)
+    deltas = int(scale.streamed_s * RATE)
     # 7-bit text: what is slow in reading and writing it is not what is measured here
     script = Script(
         text="x" * (deltas * DELTA_CHARS), delta_chars=DELTA_CHARS, gap_ms=1000 / RATE, stamp=True, usage="never"
@@ -108,10 +105,10 @@ async def _one(
             else:
                 base_url = f"http://127.0.0.1:{upstream}/v1"
                 socket.send({"id": request_id, "prompt": "say it", "base_url": base_url})
-            await asyncio.sleep(max(0.0, began + START_S * (number + 1) / level - loop.time()))
-        await asyncio.sleep(SETTLE_S)
+            await asyncio.sleep(max(0.0, began + scale.start_s * (number + 1) / level - loop.time()))
+        await asyncio.sleep(scale.settle_s)
         first, cpu = loop.time(), node.cpu_s
-        await asyncio.sleep(streamed_s)
+        await asyncio.sleep(scale.measured_s)
         last, used = loop.time(), node.cpu_s - cpu
         # an answer does not end with its connection: the next repetition must not share the core with it
         end = b'"sealed":true' if name == "Holdfast" else b'"end": true'

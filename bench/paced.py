@@ -10,7 +10,8 @@ from holdfast_server.agents.base import Context
 
 STAMP_CHARS = 16
 DELTA_CHARS = 40
-_FILL = " " + "x" * (DELTA_CHARS - STAMP_CHARS - 1)
+FILL = b" " + b"x" * (DELTA_CHARS - STAMP_CHARS - 1)
+_FILL = FILL.decode()
 
 
 def delta(now: float) -> str:

@@ -6,12 +6,12 @@ import asyncio
 import uuid
 
 from .nodes import Node, holdfast, program, quiet_client
+from .paced import FILL
 from .report import Report, Scale, Table, spread, times
 from .streams import submission
 from .wire import Socket
 
 RATE = 50
-SETTLE_S = 1.0
 FRAME_BYTES = 190  # what Holdfast's page with one delta of 40 characters weighs
 
 METHOD = f"""CPU time of the server's process (all its threads, making and journal included) divided by the deltas that its clients
@@ -22,7 +22,6 @@ stream writes a prebuilt frame of {FRAME_BYTES} bytes to plain asyncio transport
 async def run(scale: Scale) -> Report:
     """The whole scenario."""
     shapes = ((1, 1), (1, 3), (3, 1)) if scale.quick else ((1, 1), (1, 10), (1, 500), (50, 1), (500, 1))
-    measured_s = scale.pick(3, 1)
     report = Report("Cost per delivered delta", METHOD)
     table = Table(
         "CPU µs per delivered delta; median and range", ["streams × readers", "Holdfast", "floor", "Holdfast / floor"]
@@ -32,9 +31,9 @@ async def run(scale: Scale) -> Report:
         for streams, readers in shapes:
             arguments = ("--streams", streams, "--rate", RATE, "--frame-bytes", FRAME_BYTES)
             for _ in range(scale.pick(3, 1)):
-                cost[streams, readers][0].append(await _ours(ours, streams, readers, measured_s))
+                cost[streams, readers][0].append(await _ours(ours, streams, readers, scale))
                 async with program("bench.floor", *arguments, measured=True) as floor:
-                    cost[streams, readers][1].append(await _floor(floor, streams, readers, measured_s))
+                    cost[streams, readers][1].append(await _floor(floor, streams, readers, scale))
     middle: dict[tuple[int, int], tuple[float, float]] = {}
     for shape, (mine, least) in cost.items():
         middle[shape] = sorted(mine)[len(mine) // 2], sorted(least)[len(least) // 2]
@@ -52,9 +51,9 @@ async def run(scale: Scale) -> Report:
     return report
 
 
-async def _ours(node: Node, streams: int, readers: int, measured_s: float) -> float:
+async def _ours(node: Node, streams: int, readers: int, scale: Scale) -> float:
     """CPU µs per delivered delta of Holdfast."""
-    deltas = int((2 * SETTLE_S + 1 + measured_s) * RATE)
+    deltas = int((scale.streamed_s + 1) * RATE)
     with quiet_client():
         sockets: list[Socket] = []
         for _ in range(streams):
@@ -65,20 +64,20 @@ async def _ours(node: Node, streams: int, readers: int, measured_s: float) -> fl
             for follower in followers[1:]:
                 follower.send({"type": "subscribe", "ref": 2, "request_id": request_id})
             sockets += followers
-        delivered, used = await _measure(node, sockets, measured_s)
+        delivered, used = await _measure(node, sockets, scale)
         await asyncio.gather(*(socket.until(b'"sealed":true') for socket in sockets))
         for socket in sockets:
             socket.close()
-    count = sum(data.count(b'{"type":"delta"') for chunks in delivered for _, data in chunks)
+    count = sum(data.count(FILL) for chunks in delivered for _, data in chunks)
     return used / max(1, count) * 1e6
 
 
-async def _floor(node: Node, streams: int, readers: int, measured_s: float) -> float:
+async def _floor(node: Node, streams: int, readers: int, scale: Scale) -> float:
     """CPU µs per delivered frame of the floor."""
     with quiet_client():
         sockets = [await Socket.open(node.port) for _ in range(streams * readers)]
         sockets[0].send({})
-        delivered, used = await _measure(node, sockets, measured_s)
+        delivered, used = await _measure(node, sockets, scale)
         for socket in sockets:
             socket.close()
     count = sum(len(data) for chunks in delivered for _, data in chunks) / FRAME_BYTES
@@ -86,13 +85,13 @@ async def _floor(node: Node, streams: int, readers: int, measured_s: float) -> f
 
 
 async def _measure(
-    node: Node, sockets: list[Socket], measured_s: float
+    node: Node, sockets: list[Socket], scale: Scale
 ) -> tuple[list[list[tuple[float, bytes]]], float]:
     """What came in a stretch of time, and the CPU seconds that it took."""
-    await asyncio.sleep(SETTLE_S)
+    await asyncio.sleep(scale.settle_s)
     for socket in sockets:
         socket.forget()
     cpu = node.cpu_s
-    await asyncio.sleep(measured_s)
+    await asyncio.sleep(scale.measured_s)
     used = node.cpu_s - cpu
     return [list(socket.chunks) for socket in sockets], used

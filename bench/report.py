@@ -17,6 +17,26 @@ class Scale:
         """One of the two."""
         return quick if self.quick else full
 
+    @property
+    def start_s(self) -> float:
+        """Over which streams begin, so that they do not tick together."""
+        return 0.1 if self.quick else 1.5
+
+    @property
+    def settle_s(self) -> float:
+        """Before and after what is measured."""
+        return 0.2 if self.quick else 0.7
+
+    @property
+    def measured_s(self) -> float:
+        """How long a stretch is measured."""
+        return 0.5 if self.quick else 3.0
+
+    @property
+    def streamed_s(self) -> float:
+        """How long the streams must last for all this."""
+        return self.start_s + 2 * self.settle_s + self.measured_s
+
 
 @dataclass(slots=True)
 class Table:

@@ -12,8 +12,6 @@ from .report import Report, Scale, Table, quantile, times
 from .wire import Socket, texts_of_pages, texts_of_peer
 
 RATE = 50
-START_S = 2.0
-SETTLE_S = 1.0
 PACE = 0.95  # of what should be made must arrive
 P99_MS = 250.0  # later than this, people see that it stutters
 
@@ -50,14 +48,13 @@ async def run(scale: Scale) -> Report:
     table.title = "Levels, in the order in which they were tried"
     most = {"Holdfast": 0, "peer": 0}
     least = {"Holdfast": scale.pick(16_384, 64), "peer": scale.pick(16_384, 64)}
-    measured_s = scale.pick(4, 1)
     wanted = {"Holdfast": scale.pick(250, 16), "peer": scale.pick(250, 16)}
     async with holdfast() as ours, program("bench.peer", measured=True) as peer:
         for _ in range(scale.pick(7, 2)):
             for name, node in (("Holdfast", ours), ("peer", peer)):
                 if wanted[name] <= most[name]:
                     continue
-                level = await one(name, node, wanted[name], measured_s)
+                level = await one(name, node, wanted[name], scale)
                 _row(table, name, level)
                 if level.holds:
                     most[name] = level.answers
@@ -88,9 +85,9 @@ def _row(table: Table, name: str, level: Level) -> None:
     )  # fmt: skip
 
 
-async def one(name: str, node: Node, answers: int, measured_s: float, rate: float = RATE) -> Level:
+async def one(name: str, node: Node, answers: int, scale: Scale, rate: float = RATE) -> Level:
     """One level: start so many answers on as many connections, and look at them for a while."""
-    deltas = int((START_S + 2 * SETTLE_S + measured_s) * rate)
+    deltas = int(scale.streamed_s * rate)
     ours = name == "Holdfast"
     with quiet_client():
         sockets = [await Socket.open(node.port) for _ in range(answers)]
@@ -98,12 +95,12 @@ async def one(name: str, node: Node, answers: int, measured_s: float, rate: floa
         began = loop.time()
         for number, socket in enumerate(sockets):
             socket.send(submission("paced", rate=rate, deltas=deltas) if ours else _asked(rate, deltas))
-            await asyncio.sleep(max(0.0, began + START_S * (number + 1) / answers - loop.time()))
-        await asyncio.sleep(SETTLE_S)
+            await asyncio.sleep(max(0.0, began + scale.start_s * (number + 1) / answers - loop.time()))
+        await asyncio.sleep(scale.settle_s)
         for socket in sockets:
             socket.forget()
         first, cpu = loop.time(), node.cpu_s
-        await asyncio.sleep(measured_s)
+        await asyncio.sleep(scale.measured_s)
         last, used = loop.time(), node.cpu_s - cpu
         chunks = [(socket, len(socket.chunks)) for socket in sockets]
         end = b'"sealed":true' if ours else b'"end": true'

@@ -35,7 +35,7 @@ from .patience import patiently
 from .plain import refused, scrub
 from .recovery import after_failure, beginning, kept, spent_ms, strikes
 from .steps import Steps
-from .stores.base import Account, Claim, InboxUnread, LogWriter
+from .stores.base import Account, Claim, InboxUnread, JournalSealed, LogWriter, StoreError
 from .terms import Terms
 from .usage import add_usage, usage_of
 
@@ -118,7 +118,12 @@ class Attempts:
         outcome = await self._begin(agent.profile)
         if outcome is not None:
             return outcome
-        messages = await self._terms.history(self._record)
+        try:
+            messages = await patiently(lambda: self._terms.history(self._record), "history")
+        except StoreError as error:  # what was asked is not there any more: nobody would ever end the request
+            log.warning("what was asked cannot be read", run=repr(self), why=repr(error))
+            message = "What this answers was deleted, or cannot be read any more."
+            return ev.Failed(at=self._now(), code="unknown_message", message=message)
         self._asked_chars = sum(len(message.text) for message in messages)
         while True:
             entered = await self._enter(agent, messages)
@@ -139,6 +144,8 @@ class Attempts:
         terms, record, claim = self._terms, self._record, self._claim
         self._profile = profile
         clocks = lowered(profile.clocks, record.deadlines)
+        if self._log.sealed:  # somebody was faster than our first step
+            raise JournalSealed(self._log.status)
         composer = self._compose_from_log()
         queue_s = clocks.queue_s if composer.fold.status == "queued" else None
         if queue_s is not None and self._now() - record.created_at > queue_s * 1000:
@@ -167,8 +174,11 @@ class Attempts:
         composer = self._now_composer
         started = composer.fold.started
         assert started is not None
-        if composer.fold.parts or started.reason != "first":
-            await self._writer.flush()  # the agent is shown what stands; a first run has nothing to wait for
+        once = self._profile is not None and self._profile.recovery == "interrupt"
+        if composer.fold.parts or started.reason != "first" or once:
+            # The agent is shown what stands; a first run has nothing to wait for, unless a crash must not repeat it:
+            # then the log has to say that it began before it does.
+            await self._writer.flush()
         composer.entered()
         inbox = tuple(self._log.inbox)
         self._inbox_seen = len(inbox)

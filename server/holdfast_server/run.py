@@ -27,7 +27,7 @@ from holdfast_protocol.errors import IllegalEvent
 from .attempts import Attempts
 from .deadlines import Due, sentence
 from .patience import patiently
-from .stores.base import Claim, Fenced, JournalSealed, StoreError, UnknownRequest
+from .stores.base import Claim, Fenced, JournalSealed, StoreError, Unavailable, UnknownRequest
 from .terms import Terms
 
 log = structlog.get_logger(__name__)
@@ -155,7 +155,7 @@ class Run:
         except JournalSealed as sealed:
             self._ended_as = sealed.status
             await self._account()
-        except StoreError as error:
+        except (UnknownRequest, Unavailable) as error:  # it is gone, or the store closes: as after a crash
             log.info("run ends", run=repr(self), why=repr(error))
         except Exception as error:  # noqa: BLE001 - whatever an agent raises ends its own request, and nothing else
             await self._fail(error)

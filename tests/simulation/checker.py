@@ -19,7 +19,7 @@ from holdfast_protocol.lifecycle import OUTCOME_STATUSES
 from holdfast_protocol.transcript import Transcript
 from holdfast_server.stores.base import Key
 from holdfast_server.stores.log import Log
-from tests.simulation.evidence import Call, Evidence, Saw
+from tests.simulation.evidence import Call, Evidence, Saw, Told
 from tests.simulation.upstream import key_text
 from tests.simulation.words import section_text
 
@@ -33,6 +33,10 @@ REFUSALS = frozenset(
     }
 )  # fmt: skip
 """What commands may be refused with in a run."""
+
+
+STOP_S = 0.25
+"""How long after the reply to a cancel the upstream may still be asked."""
 
 
 def check(evidence: Evidence) -> list[str]:
@@ -219,6 +223,8 @@ def _replies(evidence: Evidence) -> Iterator[str]:
                 yield f"acknowledged: {name} as {value[1]!r}, it is {log.record.text!r}"
         elif each.what == "cancel" and log is not None:
             won[each.key] = won.get(each.key, 0) + value.won
+            if value.won:
+                yield from _goes_on(evidence, each)
             if value.won and log.status != "cancelled":
                 yield f"cancel: {each.client} won {name}, which ended as {log.status}"
             elif not value.won and value.status != log.status:
@@ -238,6 +244,14 @@ def _replies(evidence: Evidence) -> Iterator[str]:
     yield from (f"conflict: {key} was acknowledged for {texts}" for key, texts in made.items() if len(texts) > 1)
     yield from (f"cancel: {key} was won {count} times" for key, count in won.items() if count > 1)
     yield from _unknown(evidence)
+
+
+def _goes_on(evidence: Evidence, cancel: Told) -> Iterator[str]:
+    """Who was told that a request was stopped by them may count on the upstream being left alone."""
+    for call in evidence.calls:
+        late = call.ended_at is None or call.ended_at > cancel.at + STOP_S
+        if call.key == cancel.key and call.boot == cancel.boot and call.began_at < cancel.at and late:
+            yield f"cancel: {cancel.client} won at {cancel.at}, the upstream went on: {call}"
 
 
 def _unknown(evidence: Evidence) -> Iterator[str]:

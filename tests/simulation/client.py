@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 AGAIN_S: Final = (0.02, 0.5)
 """Before a client dials again, asks again or follows again."""
 
+AGAIN_S_MAX: Final = 1.0
+"""More than this is not waited though the server asks for it: runs are short."""
+
 PASSING: Final = frozenset(
     {"unavailable", "storage_full", "draining", "too_many_requests", "overloaded", "rate_limited"}
 )
@@ -207,13 +210,16 @@ class SimClient:
             results: list[Any] = reply.results if isinstance(reply, rp.SubmittedMany) else [reply]
             for (request_id, text), result in zip(pending.texts.items(), results, strict=False):
                 self._submitted(key_of(self.owner, request_id), asked_at, result, text)
-            passing = any(_passing(result) for result in results)
+            passing = any(map(_passing, results))
         else:
+            results = [reply]
             passing = _passing(reply)
             value = reply.requests if isinstance(reply, rp.Probed) else reply
             self.tell(key, "refused" if isinstance(reply, rp.Error) else pending.what, asked_at, value)
         if passing:
-            self.later(self.dice.uniform(*AGAIN_S), pending.again)
+            asked_ms = max(getattr(result, "retry_after_ms", None) or 0 for result in results)
+            wait_s = min(asked_ms / 1000, AGAIN_S_MAX) + self.dice.uniform(*AGAIN_S)
+            self.later(wait_s, pending.again)
 
     def _submitted(self, key: Key, asked_at: float, result: rp.Submitted | rp.Error, text: str | None) -> None:
         if not isinstance(result, rp.Error):

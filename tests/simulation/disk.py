@@ -8,8 +8,7 @@ be lost: those are the two that stores get wrong.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from holdfast_server.stores.base import Key, StorageFull, Unavailable
 from holdfast_server.stores.blob import unpack
@@ -65,16 +64,25 @@ class Image:
         return found | {log.key: log for log in self.read().logs}
 
 
-class SimDisk(MemoryDisk):
-    """One process's disk. `killed` is called where a fault says that the process dies in the middle of a commit; it says
-    whether it does."""
+class Outside(Protocol):
+    """What is told of a disk's commits, and may interfere."""
 
-    def __init__(self, image: Image, faults: Faults, killed: Callable[[], bool]) -> None:
+    def dies(self) -> bool:
+        """A fault says that the process dies in the middle of a commit: whether it does."""
+
+    def writes(self, batch: Batch) -> None:
+        """A commit is on its way: the moment for whoever wants to be too late for it."""
+
+
+class SimDisk(MemoryDisk):
+    """One process's disk."""
+
+    def __init__(self, image: Image, faults: Faults, outside: Outside) -> None:
         super().__init__()
         self._cold = image.packed
         self._image = image
         self._faults = faults
-        self._killed = killed
+        self._outside = outside
         self._full_until = 0.0
 
     async def start(self) -> Restored:
@@ -85,6 +93,7 @@ class SimDisk(MemoryDisk):
 
     async def commit(self, batch: Batch) -> None:
         faults, loop = self._faults, asyncio.get_running_loop()
+        self._outside.writes(batch)
         if faults.fault("disk.kill_before_write"):
             await self._die()
         await asyncio.sleep(faults.delay("disk.write"))
@@ -104,6 +113,6 @@ class SimDisk(MemoryDisk):
             raise Unavailable("The simulated disk did not answer.")
 
     async def _die(self) -> None:
-        if self._killed():
+        if self._outside.dies():
             never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             await never

@@ -42,9 +42,9 @@ class SimChats:
         self._rows = rows.messages
         self._faults = faults
 
-    async def _trouble(self, place: str = "history.unavailable") -> None:
+    async def _trouble(self) -> None:
         await asyncio.sleep(self._faults.delay("history.answers"))
-        if self._faults.fault(place):
+        if self._faults.fault("history.unavailable"):
             raise Unavailable("The simulated history does not answer.")
 
     async def agent_of(self, owner: Owner, chat_id: str) -> str | None:
@@ -81,7 +81,7 @@ class SimChats:
         )
 
     async def branch(self, owner: Owner, chat_id: str, message_id: str) -> Sequence[MessageRow]:
-        await self._trouble("history.no_branch")
+        await self._trouble()
         found: list[MessageRow] = []
         at: str | None = message_id
         while at is not None:

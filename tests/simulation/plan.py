@@ -12,8 +12,8 @@ from typing import Any, Final
 from holdfast_protocol.commands import Submission
 
 RATES: Final = {
-    "disk.refused": 0.04, "disk.reply_lost": 0.04, "disk.full": 0.02, "disk.kill_before_write": 0.006,
-    "disk.kill_after_write": 0.006, "upstream.refuses": 0.12, "upstream.refuses_late": 0.004, "upstream.breaks": 0.02,
+    "disk.refused": 0.04, "disk.reply_lost": 0.04, "disk.full": 0.02, "disk.kill_before_write": 0.01,
+    "disk.kill_after_write": 0.015, "race.cancel": 0.1, "upstream.refuses": 0.12, "upstream.refuses_late": 0.004, "upstream.breaks": 0.02,
     "upstream.stalls": 0.006, "upstream.garbage": 0.004, "upstream.bug": 0.004, "history.unavailable": 0.06,
     "link.cut": 0.05, "link.half_open": 0.012, "link.stall": 0.03, "reader.stops": 0.03, "server.kill": 0.04,
     "server.drain": 0.02, "store.compacts": 0.06, "clock.jumps": 0.02, "zombie.claims": 0.05,
@@ -53,6 +53,7 @@ class Plan:
     chaos_s: float
     slots: int
     user_open_max: int
+    owner_running_max: int | None
     rollback_at_s: float | None
 
 
@@ -64,7 +65,7 @@ def plan_of(seed: int) -> Plan:
     chaos_s = dice.uniform(1.0, 3.5)
     plan = Plan(
         clients=users, acts=[], steers=[], requests=[], chaos_s=chaos_s, slots=dice.choice([1, 2, 4]),
-        user_open_max=dice.choice([1, 2, 100, 100]), rollback_at_s=None,
+        user_open_max=dice.choice([1, 2, 100, 100]), owner_running_max=dice.choice([None, None, 1]), rollback_at_s=None,
     )  # fmt: skip
     if dice.random() < ROLLBACK_RATE:
         plan.rollback_at_s = dice.uniform(0.3, chaos_s)

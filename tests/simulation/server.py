@@ -25,8 +25,9 @@ from holdfast_server.runner import Runner
 from holdfast_server.stores.base import Owner
 from holdfast_server.stores.embedded import EmbeddedStore
 from holdfast_server.tasks import Tasks
-from tests.simulation.disk import Image, SimDisk
+from tests.simulation.disk import Image, Outside, SimDisk
 from tests.simulation.history import Rows, SimChats
+from tests.simulation.plan import Plan
 from tests.simulation.upstream import PROFILES, SimAgent, Upstream
 from tests.simulation.wire import SimTransport, SimWebSocket
 from tests.support.lossy_link import LossyLink
@@ -46,8 +47,7 @@ class Server:
     """A process, from its start to its end."""
 
     def __init__(
-        self, sim: SimLoop, boot: int, image: Image, rows: Rows, upstream: Upstream, *, slots: int, user_open_max: int,
-        killed: Any,
+        self, sim: SimLoop, boot: int, image: Image, rows: Rows, upstream: Upstream, plan: Plan, outside: Outside
     ) -> None:  # fmt: skip
         self.process = sim.process(f"boot {boot}")
         self.boot = boot
@@ -56,9 +56,8 @@ class Server:
         self._image = image
         self._rows = rows
         self._upstream = upstream
-        self._slots = slots
-        self._user_open_max = user_open_max
-        self._killed = killed
+        self._plan = plan
+        self._outside = outside
         self._sessions: dict[Session, None] = {}
         self.links: dict[LossyLink, None] = {}
 
@@ -70,13 +69,14 @@ class Server:
         dice = sim.dice(f"runner:{boot}").random
         faults = self._upstream.faults
         self.store = EmbeddedStore(
-            SimDisk(self._image, faults, self._killed), now_ms=sim.now_ms, nonce=nonce, memory_bytes_max=600
-        )
+            SimDisk(self._image, faults, self._outside), now_ms=sim.now_ms, nonce=nonce, memory_bytes_max=600,
+            owner_running_max=self._plan.owner_running_max,
+        )  # fmt: skip
         self.journal = Journal(self.store, now_ms=sim.now_ms, nonce=nonce)
         chats: Any = SimChats(self._rows, faults)
         self.tasks = Tasks("node")
         self.projector = Projector(self.store, chats, self.tasks)
-        self.admission = Admission(self.journal, Bounds(user_open_max=self._user_open_max))
+        self.admission = Admission(self.journal, Bounds(user_open_max=self._plan.user_open_max))
         ids = iter(range(1_000_000))
         self.requests = Requests(
             self.journal, chats, self.projector, self.admission, profiles=PROFILES, default_agent="restart",
@@ -87,7 +87,7 @@ class Server:
         self.feeds = FeedDelivery(self.feed, self.delivery)
         self.agents = {name: SimAgent(profile, self._upstream, boot) for name, profile in PROFILES.items()}
         self.runner = Runner(
-            self.store, self.agents, self.requests.history, slots=self._slots, now_ms=sim.now_ms, dice=dice,
+            self.store, self.agents, self.requests.history, slots=self._plan.slots, now_ms=sim.now_ms, dice=dice,
             cancel_grace_s=1.0, narrate=boot % 2 == 0,
         )  # fmt: skip
         self.gate = Gate(1000, 1000, 1000)

@@ -16,6 +16,7 @@ from typing import Final
 
 from holdfast_protocol import commands as cm
 from holdfast_protocol import events as ev
+from holdfast_protocol.replies import CancelResult
 from holdfast_server.patience import patiently
 from holdfast_server.stores.base import (
     Fenced,
@@ -27,9 +28,10 @@ from holdfast_server.stores.base import (
     UnknownRequest,
     key_of,
 )
+from holdfast_server.stores.disk import Batch
 from tests.simulation.client import SimClient
 from tests.simulation.disk import Image
-from tests.simulation.evidence import Evidence
+from tests.simulation.evidence import Evidence, Told
 from tests.simulation.history import Rows
 from tests.simulation.plan import DELAYS, RATES, SWARM, Act, Plan, plan_of
 from tests.simulation.quiet import quiet
@@ -69,8 +71,9 @@ class World:
         self.kills = 0
         self._saved: tuple[Image, Rows] | None = None
         self._links = 0
+        self._ends_at = self.time() + self.plan.chaos_s + SETTLE_S
         self._steers: list[asyncio.Task[None]] = []
-        self._zombies: list[tuple[Server, asyncio.Task[None]]] = []
+        self._actors: list[tuple[Server, asyncio.Task[None]]] = []
         self._chaos = True
         self.server: Server | None = None
 
@@ -110,9 +113,8 @@ class World:
         tasks = [sim.create_task(client.live(), name=client.name) for client in self.clients]
         for act in plan.acts:
             sim.call_later(act.at_s, self._act, act)
-        chaos = [sim.create_task(self._make_chaos(), name="chaos")]
-        chaos += [sim.create_task(self._steer(*steer), name="steer") for steer in plan.steers]
-        await asyncio.wait(chaos)
+        self._steers += [sim.create_task(self._steer(*steer), name="steer") for steer in plan.steers]
+        await sim.create_task(self._make_chaos(), name="chaos")
         await self._settle()
         readers = [SimClient(self, f"{user}-last", OWNERS[user], decides=True) for user in dict.fromkeys(plan.clients)]
         for reader in readers:
@@ -131,9 +133,9 @@ class World:
     async def _collect(self) -> None:
         server, evidence = self.server, self.evidence
         assert server is not None
-        zombies = [task for of, task in self._zombies if of is server]
-        if zombies or self._steers:
-            await asyncio.wait([*zombies, *self._steers])
+        actors = [task for of, task in self._actors if of is server]
+        if actors or self._steers:
+            await asyncio.wait([*actors, *self._steers])
         for link in list(server.links):
             link.cut()
         for key in self.image.logs():
@@ -160,10 +162,13 @@ class World:
         """The faults are over: what was promised for the end is due."""
         self.faults.stop()
         self._chaos = False
+        self._ends_at = self.time() + SETTLE_S
         for client in self.clients:
             if client.link is not None:
                 client.link.heal()
                 client.link.client.resume_reading()
+        for user, request_id in self.plan.requests:  # somebody looks after everything, and decides what is asked
+            self.clients[self.plan.clients.index(user)].follow(request_id)
         await self._until(self._is_up)
         assert self._is_up(), f"the server does not come up:\n{self.sim._waiting()}"
         await self._until(lambda: all(client.settled for client in self.clients))
@@ -177,8 +182,7 @@ class World:
         while True:
             self.boots += 1
             server = Server(
-                self.sim, self.boots, self.image, self.rows, self.upstream, slots=self.plan.slots,
-                user_open_max=self.plan.user_open_max, killed=self._die,
+                self.sim, self.boots, self.image, self.rows, self.upstream, self.plan, outside=self
             )  # fmt: skip
             self.server = server
             started = server.process.start(_started(server), name="start")
@@ -191,12 +195,33 @@ class World:
             server.kill()
             await asyncio.sleep(0.1)
 
-    def _die(self) -> bool:
+    def dies(self) -> bool:
         """A process dies where a fault says so; only so often."""
         if self.kills >= KILLS_MAX or not self._chaos:
             return False
         self.kill()
         return True
+
+    def writes(self, batch: Batch) -> None:
+        """An outcome is on its way to the disk: somebody cancels just then."""
+        server = self.server
+        for entry in batch.entries:
+            ends = any(isinstance(event, ev.OUTCOMES) for event in entry.events)
+            if ends and server is not None and self.faults.fault("race.cancel"):
+                keys = [log.key for log in server.store._journals.by_number.values() if log.number == entry.number]
+                for key in keys:
+                    self._actors.append((server, server.process.start(self._cancel(server, key), name="operator")))
+
+    async def _cancel(self, server: Server, key: Key) -> None:
+        asked_at = self.time()
+        try:
+            won, status = await server.requests.cancel(key.owner, key.request_id)
+        except StoreError:
+            return
+        reply = CancelResult(ref=0, won=won, status=status)
+        self.evidence.told.append(
+            Told("operator", server.boot, key, "cancel", asked_at, self.time(), reply)
+        )
 
     def kill(self, *, back_to: tuple[Image, Rows] | None = None) -> None:
         """SIGKILL, and a new boot a little later; `back_to`: over an older disk, its history with it."""
@@ -278,7 +303,7 @@ class World:
                 if faults.fault("store.compacts"):
                     server.process.start(_compacted(server), name="compact")
                 if faults.fault("zombie.claims"):
-                    self._zombies.append((server, server.process.start(self._zombie(server), name="zombie")))
+                    self._actors.append((server, server.process.start(self._zombie(server), name="zombie")))
                 if faults.fault("clock.jumps"):
                     self.sim.shift_wall(dice.choice([-5_000, -300, 300, 5_000]))
         if drains:
@@ -325,7 +350,7 @@ class World:
         """Somebody adds something to a request, until it is taken: what ends a wait for steering."""
         key = key_of(OWNERS[user], request_id)
         await asyncio.sleep(wait_s)
-        for _ in range(400):
+        while self.time() < self._ends_at:
             server = self.server
             if server is not None and server.up:
                 put = server.process.start(_put(server, key, self.sim.now_ms()), name="put")

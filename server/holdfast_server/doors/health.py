@@ -1,4 +1,4 @@
-"""Health: is the process alive, and may it be given work?
+"""Health: is the process alive, and may it be given work? And, for who looks with a browser, what this is.
 
 `/healthz` answers while the loop turns; `/readyz` refuses while the server starts, drains, or its store is in trouble, so
 that a balancer sends nobody there; `/version` tells what runs.
@@ -9,8 +9,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from typing import Final
 
 from aiohttp import web
+
+
+ROOT_TEXT: Final = """Holdfast is running.
+
+Talk to it:      holdfast chat
+From a program:  WebSocket /ws  (docs/protocol.md)
+Health:          /healthz  /readyz  /version
+"""
 
 
 def version_text() -> str:
@@ -22,7 +31,7 @@ def version_text() -> str:
 
 
 def add_routes(app: web.Application, trouble: Callable[[], str | None], durability: str) -> None:
-    """Serve /healthz, /readyz and /version. `trouble` says why no work should come here, or None."""
+    """Serve /, /healthz, /readyz and /version. `trouble` says why no work should come here, or None."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -39,6 +48,10 @@ def add_routes(app: web.Application, trouble: Callable[[], str | None], durabili
     async def version_(_: web.Request) -> web.Response:
         return web.json_response({"version": version_text(), "sqlite": sqlite3.sqlite_version})
 
+    async def root(_: web.Request) -> web.Response:
+        return web.Response(text=ROOT_TEXT)
+
+    app.router.add_get("/", root)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/version", version_)

@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from holdfast_server.stores.base import StorageFull, Unavailable
@@ -38,6 +46,11 @@ WRITE_TRIES_MAX: Final = 3
 RETRY_WAIT_S: Final = 0.05
 
 _SYNCHRONOUS: Final = {"process": "NORMAL", "power": "FULL"}
+
+
+class Unfit(Exception):
+    """The database will never take these rows, however often it is asked: what was to be written is wrong. Whoever has
+    others to serve goes on without it."""
 
 
 class _Refused(NamedTuple):
@@ -63,8 +76,8 @@ class Database:
         except (SQLAlchemyError, OSError) as error:
             raise Unavailable(f"the history at {self._shown()} cannot be opened: {_reason(error)}") from error
         self._engine = create_async_engine(
-            self.url, pool_size=READERS_MAX, max_overflow=0, pool_timeout=READER_WAIT_S
-        )
+            self.url, pool_size=READERS_MAX, max_overflow=0, pool_timeout=READER_WAIT_S, hide_parameters=True
+        )  # parameters are what people wrote: no error, and so no log, has them
         if self.sqlite:
             self._tune(self._engine.sync_engine)
 
@@ -86,7 +99,7 @@ class Database:
 
         if self.sqlite and self.url.database and self.url.database != ":memory:":
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(self.url.set(drivername=self.url.get_backend_name()))
+        engine = create_engine(self.url.set(drivername=self.url.get_backend_name()), hide_parameters=True)
         try:
             if self.sqlite:
                 self._tune(engine)
@@ -140,8 +153,8 @@ class Database:
         self, work: Callable[[AsyncConnection], Awaitable[T]], committed: Callable[[T], None] = lambda _: None
     ) -> T:
         """Do `work` in one transaction, then call `committed` with what it returned, before the next write begins. `work`
-        may run more than once, so it changes nothing but the database. Raises: Unavailable, StorageFull, what `work` raises.
-        """
+        may run more than once, so it changes nothing but the database. Raises: Unavailable, StorageFull, Unfit, what
+        `work` raises."""
         task: asyncio.Task[T | _Refused] = self._tasks.start(self._write(work, committed), "write")
         outcome = await asyncio.shield(task)
         if isinstance(outcome, _Refused):
@@ -182,7 +195,9 @@ def _passing(error: DBAPIError) -> bool:
     return isinstance(error, IntegrityError) or "locked" in str(error.orig) or "busy" in str(error.orig)
 
 
-def _translated(error: SQLAlchemyError) -> Unavailable:
+def _translated(error: SQLAlchemyError) -> Unavailable | Unfit:
+    if isinstance(error, IntegrityError | DataError | ProgrammingError | NotSupportedError):
+        return Unfit(f"the history cannot hold this: {_reason(error)}")
     if "disk is full" in str(error):
         return StorageFull("the disk is full")
     return Unavailable(f"the history did not answer: {_reason(error)}")

@@ -8,7 +8,17 @@ import pytest
 
 from holdfast_protocol import events as ev
 from holdfast_protocol.errors import IllegalEvent
-from holdfast_server.stores.base import Account, Change, Fenced, JournalSealed, StorageFull, Unavailable
+from holdfast_server.stores.base import (
+    Account,
+    Change,
+    Fenced,
+    JournalSealed,
+    Key,
+    StorageFull,
+    Unavailable,
+    UnknownRequest,
+)
+from holdfast_server.stores.disk import Found
 from holdfast_server.stores.embedded import EmbeddedStore
 from tests.support.disks import KeptDisk
 from tests.support.journals import Clock
@@ -326,3 +336,55 @@ async def test_a_seal_that_was_not_written_seals_nothing(desk: Desk) -> None:
     assert held.log.status == "completed"
     with pytest.raises(JournalSealed):
         await desk.store.seal(key(), cancelled())
+
+
+async def test_a_claim_whose_caller_went_away_is_given_back(desk: Desk) -> None:
+    """1. A claim is being written. 2. Its caller is cancelled. 3. It is written. 4. The lease is given back at once."""
+    await desk.scribe.open()
+    desk.disk.hold()
+    claim = asyncio.ensure_future(desk.store.claim())
+    await desk.disk.held()
+    claim.cancel()
+    await asyncio.gather(claim, return_exceptions=True)
+    desk.disk.go()
+    await asyncio.wait_for(desk.store.claimable(), 5)
+    assert (await desk.scribe.claim()).claim.term == 2
+
+
+async def test_a_journal_erased_while_it_is_read_is_not_there(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1. A reader has the row of a packed journal. 2. The journal is erased. 3. The reader goes on: it finds nothing."""
+    store = EmbeddedStore(desk.disk, now_ms=desk.clock, memory_bytes_max=0)
+    await store.start()
+    scribe = Scribe(store, desk.clock)
+    await scribe.ended("r1", "secret")
+    await store.compact()
+    found, go = asyncio.Event(), asyncio.Event()
+    find = desk.disk.find
+
+    async def slow(wanted: Key) -> Found | None:
+        row = await find(wanted)
+        found.set()
+        await go.wait()
+        return row
+
+    monkeypatch.setattr(desk.disk, "find", slow)
+    reader = asyncio.ensure_future(store.log(key()))
+    await found.wait()
+    await store.erase([key()])
+    go.set()
+    with pytest.raises(UnknownRequest):
+        await reader
+
+
+async def test_opening_while_it_is_packed_finds_it(desk: Desk) -> None:
+    """A submit that is repeated in the very commit that packs its journal is still the same request."""
+    store = EmbeddedStore(desk.disk, now_ms=desk.clock, memory_bytes_max=0)
+    await store.start()
+    scribe = Scribe(store, desk.clock)
+    await scribe.ended("r1", "text")
+    packed, log = await asyncio.gather(store.compact(), scribe.open("r1"))
+    assert packed == 1
+    assert text_of(log) == "text"
+    assert await scribe.ids() == ["r1"]
