@@ -27,8 +27,12 @@ ratios, the absolute figures belong to the machine. Figures are medians, with th
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SCENARIOS)}; all without any")
-    parser.add_argument("--quick", action="store_true", help="small, and without meaning: does the bench still work?")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(SCENARIOS)}; all without any"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="small, and without meaning: does the bench still work?"
+    )
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(SCENARIOS))
     if unknown:

@@ -12,7 +12,9 @@ from .streams import one, submission
 from .wire import Socket
 
 LENGTH_RATE = 1000  # deltas a second of the one long answer: a run takes seconds, and most deltas stay events of their own
-SQUARE = 20.0  # a cost that grew with the square would be a hundredfold; what is beyond this is on the way there
+SQUARE = (
+    20.0  # a cost that grew with the square would be a hundredfold; what is beyond this is on the way there
+)
 
 METHOD = f"""The CPU time of the whole server process at a size and at ten times that size, by turns. 10 is linear; less means that
 something is shared; a cost that grew with the square would be 100. Length: one answer at {LENGTH_RATE:,} deltas a second with one
@@ -46,9 +48,13 @@ async def run(scale: Scale) -> Report:
         )
 
 
-async def grown(report: Report, costs: dict[str, tuple[Cost, int]], *, repeats: int, unit: str = "CPU ms") -> Report:
+async def grown(
+    report: Report, costs: dict[str, tuple[Cost, int]], *, repeats: int, unit: str = "CPU ms"
+) -> Report:
     """Measure each cost at its size and at ten times that, and say how it grew."""
-    table = Table(f"{unit}; median and range", ["what grows", "from", "to", "cost before", "cost after", "ratio"])
+    table = Table(
+        f"{unit}; median and range", ["what grows", "from", "to", "cost before", "cost after", "ratio"]
+    )
     for name, (cost, size) in costs.items():
         await cost(size)  # caches, pools and imports are not what grows
         few, many = [], []
@@ -57,7 +63,13 @@ async def grown(report: Report, costs: dict[str, tuple[Cost, int]], *, repeats: 
             many.append(await cost(size * 10) * 1000)
         ratio = sorted(many)[len(many) // 2] / sorted(few)[len(few) // 2]
         table.add(name, f"{size:,}", f"{size * 10:,}", spread(few), spread(many), f"{ratio:.1f}")
-        verdict = "grows faster than linear" if ratio > SQUARE else "is not above linear" if ratio <= 13 else "is near linear"
+        verdict = (
+            "grows faster than linear"
+            if ratio > SQUARE
+            else "is not above linear"
+            if ratio <= 13
+            else "is near linear"
+        )
         report.reading.append(f"Tenfold {name}: {times(ratio)} the cost; it {verdict}.")
     report.tables.append(table)
     return report
@@ -80,7 +92,9 @@ async def _readers(node: Node, count: int, scale: Scale) -> float:
     deltas = int(50 * (scale.settle_s * 2 + scale.measured_s))
     with quiet_client():
         sockets = [await Socket.open(node.port) for _ in range(count)]
-        await sockets[0].ask(submission("paced", request_id=request_id, rate=50, deltas=deltas), b'"submitted"')
+        await sockets[0].ask(
+            submission("paced", request_id=request_id, rate=50, deltas=deltas), b'"submitted"'
+        )
         for socket in sockets[1:]:
             socket.send({"type": "subscribe", "ref": 2, "request_id": request_id})
         await asyncio.sleep(scale.settle_s)

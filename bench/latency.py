@@ -63,7 +63,12 @@ async def run(scale: Scale) -> Report:
         for name in ("Holdfast", "relay"):
             m = got[name, level]
             table.add(
-                str(level), name, spread(m.p50, 2), spread(m.p99, 1), spread(m.kept_pace, 2), spread(m.cpu_us, 0)
+                str(level),
+                name,
+                spread(m.p50, 2),
+                spread(m.p99, 1),
+                spread(m.kept_pace, 2),
+                spread(m.cpu_us, 0),
             )
     report.tables.append(table)
     for level in levels:
@@ -90,7 +95,11 @@ async def _one(
     deltas = int(scale.streamed_s * RATE)
     # 7-bit text: what is slow in reading and writing it is not what is measured here
     script = Script(
-        text="x" * (deltas * DELTA_CHARS), delta_chars=DELTA_CHARS, gap_ms=1000 / RATE, stamp=True, usage="never"
+        text="x" * (deltas * DELTA_CHARS),
+        delta_chars=DELTA_CHARS,
+        gap_ms=1000 / RATE,
+        stamp=True,
+        usage="never",
     )
     await _call(upstream, "PUT", "/script", script)
     with quiet_client():
@@ -116,7 +125,9 @@ async def _one(
         for socket in sockets:
             socket.close()
     read = texts_of_pages if name == "Holdfast" else texts_of_peer
-    arrived = {request_id: list(_arrivals(read(socket))) for request_id, socket in zip(ids, sockets, strict=True)}
+    arrived = {
+        request_id: list(_arrivals(read(socket))) for request_id, socket in zip(ids, sockets, strict=True)
+    }
     stamps = await _stamps(upstream, set(ids))
     late: list[float] = []
     made = 0
@@ -164,5 +175,3 @@ async def _stamps(port: int, keys: set[str]) -> dict[str, list[float]]:
     ):
         calls = (await response.json())["calls"]
     return {call["key"]: call["stamps"] for call in calls if call["key"] in keys}
-
-

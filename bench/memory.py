@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from .nodes import Node, holdfast, program, quiet_client
 from .report import Report, Scale, Table
 from .streams import submission
 from .wire import Socket
 
-SETTLE_S = 1.0
 GOAL_KIB = 25
+
+Begin = Callable[[Socket], Awaitable[None]]
 
 METHOD = """The resident memory of the server's process while there are more and more of a thing; the figure is the slope between the
 first and the last step, so that what is there anyway does not count. Kernel memory of sockets is not in it. Idle: the
@@ -25,11 +27,11 @@ async def run(scale: Scale) -> Report:
     report = Report("Memory", METHOD)
     table = Table("KiB each", ["what", "steps", "MiB at each step", "KiB each"])
     async with holdfast() as node, program("bench.peer", measured=True) as peer:
-        idle = await _slope(table, "idle connection, Holdfast", node, steps, hello)
-        theirs = await _slope(table, "idle connection, peer", peer, steps, waits)
+        idle = await _slope(table, "idle connection, Holdfast", node, steps, hello, scale)
+        theirs = await _slope(table, "idle connection, peer", peer, steps, waits, scale)
     async with holdfast() as node:
-        await _slope(Table("", []), "", node, (50,), begin)  # what the first answers need once
-        live = await _slope(table, "live answer and its connection", node, answers, begin)
+        await _slope(Table("", []), "", node, (50,), begin, scale)  # what the first answers need once
+        live = await _slope(table, "live answer and its connection", node, answers, begin, scale)
     table.add("live answer alone", "", "", f"{live - idle:.1f}")
     report.tables.append(table)
     report.reading += [
@@ -39,7 +41,9 @@ async def run(scale: Scale) -> Report:
     return report
 
 
-async def _slope(table: Table, name: str, node: Node, steps: tuple[int, ...], begin_one: object) -> float:
+async def _slope(
+    table: Table, name: str, node: Node, steps: tuple[int, ...], begin_one: Begin, scale: Scale
+) -> float:
     """KiB per thing."""
     held: list[tuple[int, int]] = []
     sockets: list[Socket] = []
@@ -48,12 +52,12 @@ async def _slope(table: Table, name: str, node: Node, steps: tuple[int, ...], be
             while len(sockets) < step:
                 socket = await Socket.open(node.port)
                 sockets.append(socket)
-                await begin_one(socket)  # type: ignore[operator]
-            await asyncio.sleep(SETTLE_S)
+                await begin_one(socket)
+            await asyncio.sleep(scale.settle_s)
             held.append((step, node.rss_bytes))
         for socket in sockets:
             socket.close()
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(scale.settle_s)
     (first, low), (last, high) = held[0], held[-1]
     each = (high - low) / max(1, last - first) / 1024
     if table.head:

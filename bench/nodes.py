@@ -58,9 +58,7 @@ async def holdfast(
     if store:
         toml += f"[store]\n{store}\n"
     if base_url is not None:
-        toml += (
-            f'[agents.model]\nkind = "openai_chat"\nmodel = "scripted"\nbase_url = "{base_url}"\napi_key = "none"\n'
-        )
+        toml += f'[agents.model]\nkind = "openai_chat"\nmodel = "scripted"\nbase_url = "{base_url}"\napi_key = "none"\n'
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as made:
         async with Server(folder or Path(made), toml=toml) as server:
             machine.pin(server.process.pid, machine.cores()[0])

@@ -24,7 +24,8 @@ async def run(scale: Scale) -> Report:
     shapes = ((1, 1), (1, 3), (3, 1)) if scale.quick else ((1, 1), (1, 10), (1, 500), (50, 1), (500, 1))
     report = Report("Cost per delivered delta", METHOD)
     table = Table(
-        "CPU µs per delivered delta; median and range", ["streams × readers", "Holdfast", "floor", "Holdfast / floor"]
+        "CPU µs per delivered delta; median and range",
+        ["streams × readers", "Holdfast", "floor", "Holdfast / floor"],
     )
     cost: dict[tuple[int, int], tuple[list[float], list[float]]] = {shape: ([], []) for shape in shapes}
     async with holdfast() as ours:

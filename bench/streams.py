@@ -74,8 +74,10 @@ def _next(most: int, least: int, tried: int) -> int:
     """What to try now: double while everything held, else halve the gap down to an eighth of what held."""
     if tried == most and 2 * most < least:
         return 2 * most
+    if not most:
+        return least // 2
     step = (most + least) // 2
-    return step if step - most >= most // 8 and most else (most if most else least // 2)
+    return step if step - most >= most // 8 else most
 
 
 def _row(table: Table, name: str, level: Level) -> None:
@@ -132,7 +134,9 @@ async def one(name: str, node: Node, answers: int, scale: Scale, rate: float = R
     )
 
 
-def submission(agent: str, *, request_id: str | None = None, follow: bool = True, **options: float) -> dict[str, object]:
+def submission(
+    agent: str, *, request_id: str | None = None, follow: bool = True, **options: float
+) -> dict[str, object]:
     """A submit for an agent of bench/paced.py."""
     request = {
         "request_id": request_id or str(uuid.uuid4()),

@@ -57,7 +57,7 @@ class Socket(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's protocol
         self.lost = True
         if self._found is not None and not self._found.done():
             self._found.set_exception(ConnectionError("the server closed the connection"))

@@ -15,17 +15,21 @@ from typing import Final
 from holdfast_protocol.errors import ProtocolError
 
 from .journal import Journal
-from .stores.base import Change, Key, Owner
+from .stores.base import Change, Key, Owner, Record
 from .stores.log import Log
 
 SHED_AT: Final = 0.8
 """Of the memory bound: what runs has the rest to end in."""
 
+START_ROWS: Final = 500
+"""Requests read at once when the server starts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How much may be open. `user_open_max`: running, queued and waiting requests of one user. `open_max`: of all.
-    `live_bytes_max`: text of everything unsealed; at SHED_AT of it new requests are refused, so that what runs can end."""
+    `live_bytes_max`: what everything unsealed was asked and has answered; at SHED_AT of it new requests are refused, so
+    that what runs can end."""
 
     user_open_max: int = 100
     open_max: int = 5_000
@@ -36,13 +40,26 @@ class Admission:
     """Counts what is open, per owner and in all, from the journal's own changes."""
 
     def __init__(self, journal: Journal, bounds: Bounds) -> None:
+        self._journal = journal
         self._bounds = bounds
-        self._open: dict[Key, tuple[Log, int]] = {}
+        self._open: dict[Key, tuple[Log, int, int]] = {}  # with the bytes asked, and those answered
         self._per_owner: Counter[Owner] = Counter()
         self._opening: Counter[Owner] = Counter()
         self._bytes = 0
         self.draining = False
         journal.observe(self._changed)
+
+    async def start(self) -> None:
+        """Count what an earlier life of the server left open. After the store's start. Raises: Unavailable."""
+        before: str | None = None
+        while True:
+            rows, before = await self._journal.summaries(None, active=True, limit=START_ROWS, before=before)
+            for row in rows:
+                log = self._journal.live(row.key)
+                if log is not None:
+                    self._count(log)
+            if before is None:
+                return
 
     @property
     def open_count(self) -> int:
@@ -51,7 +68,7 @@ class Admission:
 
     def queued(self) -> list[Log]:
         """What waits for its first slot, oldest first."""
-        return [log for log, _ in self._open.values() if log.status == "queued"]
+        return [log for log, _, _ in self._open.values() if log.status == "queued"]
 
     @property
     def live_bytes(self) -> int:
@@ -81,18 +98,30 @@ class Admission:
 
     def _changed(self, changes: Sequence[Change]) -> None:
         for change in changes:
-            log = change.log
-            _, before = self._open.get(log.key, (None, None))
-            if log.sealed or log.erased:
-                if before is not None:
-                    del self._open[log.key]
-                    self._bytes -= before
-                    owner = log.key.owner
-                    self._per_owner[owner] -= 1
-                    if not self._per_owner[owner]:
-                        del self._per_owner[owner]
-            else:
-                if before is None:
-                    self._per_owner[log.key.owner] += 1
-                self._open[log.key] = (log, log.bytes)
-                self._bytes += log.bytes - (before or 0)
+            self._count(change.log)
+
+    def _count(self, log: Log) -> None:
+        known = self._open.get(log.key)
+        if log.sealed or log.erased:
+            if known is not None:
+                del self._open[log.key]
+                self._bytes -= known[1] + known[2]
+                owner = log.key.owner
+                self._per_owner[owner] -= 1
+                if not self._per_owner[owner]:
+                    del self._per_owner[owner]
+            return
+        if known is None:
+            self._per_owner[log.key.owner] += 1
+            asked = _asked_bytes(log.record)
+            self._bytes += asked + log.bytes
+        else:
+            asked = known[1]
+            self._bytes += log.bytes - known[2]
+        self._open[log.key] = (log, asked, log.bytes)
+
+
+def _asked_bytes(record: Record) -> int:
+    """What is kept of the question while it is open."""
+    texts = [record.text or "", *(message.text for message in record.messages)]
+    return sum(len(text) if text.isascii() else len(text.encode()) for text in texts)

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -23,20 +21,19 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from holdfast_protocol.replies import AgentRow
-
 from .admission import Admission, Bounds
-from .agents.base import Agent, Clocks, Profile
 from .chats import Chats
-from .config import AgentSection, Config, ConfigError, load
+from .config import Config, ConfigError, load
 from .delivery import Delivery
 from .doors import health
 from .doors.settings import delivery_limits, settings_of
 from .doors.websocket import WebSocketDoor
 from .feed import Feed
+from .fleet import agent_rows, make_agents
 from .identity import Identity, NoIdentity, TokenIdentity
 from .ids import new_id
 from .journal import Journal
+from .listening import BACKLOG, is_loopback, listen
 from .logs import configure
 from .notices import Notices
 from .projector import Projector
@@ -48,16 +45,12 @@ from .tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
-SEND_BUFFER_BYTES: Final = 64 * 1024
-"""Kernel memory per connection that stops reading; inherited from the listening socket. The kernel doubles it."""
-
-BACKLOG: Final = 4096
-"""Connections waiting to be accepted: after a restart everybody comes back at once."""
-
 HEADER_DEADLINE_S: Final = 15
 """How long an HTTP connection may sit without a complete request; the library's default is an hour."""
 
 SWEEP_S: Final = 5.0
+
+HISTORY_FILE: Final = "history.db"
 
 
 def now_ms() -> int:
@@ -81,7 +74,7 @@ class Node:
         profiles = {name: agent.profile for name, agent in self.agents.items()}
         self.tasks = Tasks("node")
         self.journal = Journal(self.store, now_ms=now_ms)
-        url = store.history or f"sqlite+aiosqlite:///{self.folder / 'history.db'}"
+        url = store.history or f"sqlite+aiosqlite:///{self.folder / HISTORY_FILE}"
         self.chats = Chats(url, now_ms=now_ms, undo_s=store.undo_s, durability=store.durability)
         self.projector = Projector(self.store, self.chats, self.tasks)
         self.admission = Admission(
@@ -107,8 +100,9 @@ class Node:
         self.chats.observe(self.feed.chat_changed)
         self.delivery = Delivery(self.journal, limits=delivery_limits(config))
         self.runner = Runner(
-            self.store, self.agents, self.requests.history, slots=limits.slots, now_ms=now_ms
-        )
+            self.store, self.agents, self.requests.history, slots=limits.slots, now_ms=now_ms,
+            answer_bytes_max=limits.answer_bytes_max,
+        )  # fmt: skip
         self.identity = make_identity(config)
         self.door = WebSocketDoor(
             self.requests,
@@ -133,6 +127,8 @@ class Node:
             )
         if identity.kind == "tokens" and not identity.tokens:
             raise ConfigError("identity.tokens: give at least one token")
+        if not all(entry.token for entry in identity.tokens):
+            raise ConfigError("identity.tokens: a token is empty, which would let in whoever gives none")
 
     def trouble(self) -> str | None:
         """Why no work should come here, or None."""
@@ -148,8 +144,8 @@ class Node:
         self.port = listening.getsockname()[1]
         try:
             await self.store.start()
-            await self.chats.start()
-            await self.projector.start()
+            await self.admission.start()
+            await self._start_history()
             await self.runner.start()
             await self.door.start()
             self.tasks.start(self._sweep(), "sweep")
@@ -171,6 +167,14 @@ class Node:
             listening.close()
             raise
         self._starting = False
+
+    async def _start_history(self) -> None:
+        """A history that is not there (any more) is made from the journals (I11)."""
+        new = self.config.store.history is None and not (self.folder / HISTORY_FILE).exists()
+        await self.chats.start()
+        await self.projector.start()
+        if new and (count := await self.projector.rebuild()):
+            log.warning("the history was missing and has been made again from the journals", requests=count)
 
     async def stop(self) -> None:
         """Drain and stop; see the module's text."""
@@ -205,32 +209,6 @@ class Node:
                 log.exception("sweep failed; it is tried again")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach that address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket whose connections have a bounded send buffer. Raises: OSError."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listening = socket.socket(family, kind, protocol)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        listening.bind(address)
-        listening.listen(BACKLOG)
-        listening.setblocking(False)
-    except OSError:
-        listening.close()
-        raise
-    return listening
-
-
 def make_identity(config: Config) -> Identity:
     """The identity that the configuration names."""
     if config.identity.kind == "none":
@@ -238,75 +216,6 @@ def make_identity(config: Config) -> Identity:
     return TokenIdentity(
         (entry.token.value, Owner(entry.tenant, entry.user)) for entry in config.identity.tokens
     )
-
-
-def agent_rows(agents: Mapping[str, Agent], default: str) -> list[AgentRow]:
-    """What clients are told of the agents."""
-    return [
-        AgentRow(
-            name=name,
-            description=agent.profile.description,
-            model=agent.profile.model,
-            default=name == default,
-        )
-        for name, agent in agents.items()
-    ]
-
-
-def make_agents(config: Config) -> dict[str, Agent]:
-    """The agents by name, those of files included. Raises: ConfigError."""
-    agents: dict[str, Agent] = {name: make_agent(name, section) for name, section in config.agents.items()}
-    if config.agent_files:
-        from .agents.authored import AgentFileError, load_file
-
-        for file in config.agent_files:
-            try:
-                loaded = load_file(file)
-            except AgentFileError as error:
-                raise ConfigError(f"agent_files: {error}") from None
-            for agent in loaded:
-                if agent.profile.name in agents:
-                    raise ConfigError(
-                        f"agent_files: {file}: there is an agent `{agent.profile.name}` already"
-                    )
-                agents[agent.profile.name] = agent
-    if config.default_agent is not None and config.default_agent not in agents:
-        raise ConfigError(
-            f"default_agent: there is no agent `{config.default_agent}`; there are: {', '.join(agents)}"
-        )
-    if not agents:
-        raise ConfigError("agents: there is none")
-    return agents
-
-
-def make_agent(name: str, section: AgentSection) -> Agent:
-    """One configured agent. Raises: ConfigError."""
-    clocks = section.clocks
-    profile = Profile(
-        name=name, description=section.description, model=section.model, recovery=section.recovery,
-        retries=section.retries,
-        clocks=Clocks(
-            queue_s=clocks.queue_s or None, first_output_s=clocks.first_output_s or None,
-            stall_s=clocks.stall_s or None, total_s=clocks.total_s or None,
-        ),
-    )  # fmt: skip
-    if section.kind == "demo":
-        from .agents.demo import DemoAgent
-
-        return DemoAgent(profile, pace=section.pace)
-    from .agents.openai_chat import OpenAIChat
-
-    if not section.model:
-        raise ConfigError(f"agents.{name}.model: give the model's name")
-    key = section.api_key.value if section.api_key else os.environ.get(section.api_key_env, "")
-    if not key and section.base_url is None:
-        raise ConfigError(
-            f"agents.{name}: no API key: set {section.api_key_env} in the environment, or agents.{name}.api_key"
-        )
-    return OpenAIChat(
-        profile, api_key=key or "none", base_url=section.base_url, system=section.system,
-        context_tokens=section.context_tokens,
-    )  # fmt: skip
 
 
 def serve(config_path: str | None = None, overrides: Mapping[str, Any] | None = None) -> int:

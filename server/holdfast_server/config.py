@@ -19,6 +19,9 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 T = TypeVar("T")
 PREFIX: Final = "HOLDFAST_"
+KEY_VARIABLE: Final = "OPENAI_API_KEY"
+"""Where a key for OpenAI's own servers is looked for; for another `base_url` only if the configuration says so."""
+
 CLIENT_NAMES: Final = frozenset({"HOLDFAST_URL", "HOLDFAST_TOKEN", "HOLDFAST_CODEC", "HOLDFAST_CONFIG"})
 """Names with our prefix that are not settings of the server."""
 
@@ -121,11 +124,11 @@ class AgentSection(Section, kw_only=True):
     model: str = ""
     base_url: str | None = None
     api_key: Secret | None = None
-    api_key_env: str = "OPENAI_API_KEY"
+    api_key_env: str | None = None
     system: str = ""
     context_tokens: Positive = 16_000
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
-    recovery: Literal["restart", "continue_", "interrupt"] = "restart"
+    recovery: Literal["restart", "continue", "interrupt"] | None = None
     pace: Annotated[float, msgspec.Meta(ge=0)] = 40.0
     clocks: ClocksSection = msgspec.field(default_factory=ClocksSection)
 
@@ -175,7 +178,10 @@ def default_agents(environ: Mapping[str, str]) -> dict[str, AgentSection]:
     if environ.get("OPENAI_API_KEY") or environ.get("OPENAI_BASE_URL"):
         model = environ.get("OPENAI_MODEL", "gpt-4o-mini")
         agents["openai"] = AgentSection(
-            kind="openai_chat", model=model, base_url=environ.get("OPENAI_BASE_URL") or None
+            kind="openai_chat",
+            model=model,
+            base_url=environ.get("OPENAI_BASE_URL") or None,
+            api_key_env=KEY_VARIABLE,
         )
     agents["demo"] = AgentSection(
         kind="demo", description="Works offline and says so: for trying things out."

@@ -73,7 +73,7 @@ def beginning(claim: Claim, fold: Fold, profile: Profile, at: int) -> Begin | ev
         attempt, reason = started.attempt + 1, _RECOVERED
         if strikes(claim.log.events) >= profile.retries:
             return _interrupted(at, "too_often", "The server stopped too often while it ran.")
-    if profile.recovery == "continue_":
+    if profile.recovery == "continue":
         return Begin(attempt, "all", reason)
     if not any(part.kind in _OUTPUT for part in fold.parts):
         return Begin(attempt, kept(fold), reason)
@@ -123,7 +123,7 @@ def after_failure(
         wait_s, announced = dice * min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2**tries), False
     if not shown:
         return Again(wait_s, announced, "same")
-    if profile.recovery == "continue_":
+    if profile.recovery == "continue":
         return Again(wait_s, announced, "go_on")
     if append_only and drops_output(fold):
         return None

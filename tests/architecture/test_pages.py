@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 import typer.main
-from click import Group
 
 from holdfast_client.cli.program import app
 from holdfast_protocol.errors import CLOSE_CODES, ERRORS
-from tests.support.documents import ROOT, blocks, examples, links, pages, prose, tests_named, title
+from tests.support.documents import ROOT, blocks, examples, links, named_tests, pages, prose, title
 
 TESTS = ROOT / "tests"
 TIERS = ("architecture", "unit", "conformance", "properties", "simulation", "integration", "faults")
@@ -64,7 +63,7 @@ def test_tests_that_are_named_exist(page: Path) -> None:
     """A page that says which test shows something names one that is there."""
     missing = [
         f"{path}::{name}"
-        for path, name in tests_named(page)
+        for path, name in named_tests(page)
         if not (ROOT / path).is_file() or (name and name not in functions(path))
     ]
     assert missing == []
@@ -72,7 +71,7 @@ def test_tests_that_are_named_exist(page: Path) -> None:
 
 def test_every_test_file_is_in_the_matrix() -> None:
     """docs/coverage.md names each file of tests, so that what is new finds its row."""
-    named = {path for path, _ in tests_named(ROOT / "docs" / "coverage.md")}
+    named = {path for path, _ in named_tests(ROOT / "docs" / "coverage.md")}
     there = {
         str(path.relative_to(ROOT))
         for tier in TIERS
@@ -87,7 +86,7 @@ def commands(group: Any, before: str = "holdfast") -> set[str]:
     found = set()
     for name, command in group.commands.items():
         found.add(f"{before} {name}")
-        if isinstance(command, Group):
+        if hasattr(command, "commands"):
             found |= commands(command, f"{before} {name}")
     return found
 

@@ -192,7 +192,7 @@ class AgentSuite:
                 continue
             else:
                 journal.composer = Composer(journal.events)
-                keep: ev.Keep = "all" if recovery == "continue_" else kept(journal.composer.fold)
+                keep: ev.Keep = "all" if recovery == "continue" else kept(journal.composer.fold)
                 journal.finish = None
                 journal.start(2, 2, keep, "recovered")
                 transcript = await self.complete(agent, journal, steps, 2, 2)

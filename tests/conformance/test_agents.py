@@ -21,7 +21,7 @@ from holdfast_server.agents import (
 from tests.conformance.agent_suite import AgentSuite
 from tests.support.upstream import Script, ToolCall, Upstream, scripted
 
-CONTINUES = Profile(name="demo", recovery="continue_")
+CONTINUES = Profile(name="demo", recovery="continue")
 RESTARTS = Profile(name="demo", recovery="restart")
 
 

@@ -35,7 +35,9 @@ def one(seed: int, trace: bool) -> int:
     for line in world.sim.lines or ():
         print(line)
     plan = world.plan
-    print(f"plan: {len(plan.clients)} clients, {plan.requests}, slots {plan.slots}, chaos {plan.chaos_s:.2f} s")
+    print(
+        f"plan: {len(plan.clients)} clients, {plan.requests}, slots {plan.slots}, chaos {plan.chaos_s:.2f} s"
+    )
     for act in sorted(plan.acts, key=lambda act: act.at_s):
         print(f"  {act.at_s:.3f} {plan.clients[act.client]}{act.client} {act.verb} {act.fields}")
     for told in evidence.told:
@@ -46,7 +48,9 @@ def one(seed: int, trace: bool) -> int:
         print(log, log.inbox)
         for number, event in enumerate(log.events):
             print(f"  {number} {event}")
-    print(f"errors: {evidence.errors}; zombies: {evidence.zombies}; put back at boots: {evidence.rolled_back_to}")
+    print(
+        f"errors: {evidence.errors}; zombies: {evidence.zombies}; put back at boots: {evidence.rolled_back_to}"
+    )
     found = check(evidence)
     print("\n".join(found) or f"seed {seed}: nothing wrong in {evidence.turns} turns")
     return bool(found)

@@ -19,6 +19,7 @@ from holdfast_protocol.codec import JSON, MSGPACK
 from holdfast_protocol.errors import CLOSE_CODES
 from holdfast_server.stores.base import Key, Owner, key_of
 from tests.simulation.evidence import ClientEnd, Saw, Told
+from tests.simulation.plan import Act
 from tests.support.lossy_link import LinkClosed, LinkDown, LossyLink
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Pending(NamedTuple):
 class SimClient:
     """One tab of one user."""
 
-    def __init__(self, world: World, name: str, owner: Owner, *, decides: bool = False) -> None:
+    def __init__(self, world: World, name: str, owner: Owner) -> None:
         self.name = name
         self.owner = owner
         self.world = world
@@ -64,7 +65,6 @@ class SimClient:
         self.link: LossyLink | None = None
         self.boot = 0
         self.turned_away: int | None = None
-        self.decides = decides
         self._decided: set[tuple[str, str, int]] = set()
         self._offsets: dict[str, tuple[Following, int, int]] = {}
         self._over: dict[str, Following] = {}
@@ -72,7 +72,7 @@ class SimClient:
         self._submissions: dict[str, cm.Submission] = {}
         self._unsent: list[bytes] = []
         self._timers = 0
-        self.end = ClientEnd(name)
+        self.end = ClientEnd(name, owner)
 
     def __repr__(self) -> str:
         return f"SimClient({self.name})"
@@ -136,6 +136,28 @@ class SimClient:
             do()
 
         asyncio.get_running_loop().call_later(wait_s, due)
+
+    def act(self, act: Act) -> None:
+        """Do what the plan says."""
+        request_id = act.fields.get("request_id", "")
+        match act.verb:
+            case "submit":
+                self.submit(act.fields["submissions"], follow=act.fields.get("follow", True))
+            case "follow":
+                self.follow(request_id)
+            case "unfollow":
+                self.unfollow(request_id)
+            case "cancel":
+                self.call(cm.Cancel, "cancel", request_id, request_id=request_id)
+            case "probe":
+                self.call(cm.Probe, "probe", request_id, request_ids=[request_id])
+            case "read":
+                self.call(cm.ReadEvents, "read", request_id, request_id=request_id)
+            case "watch":
+                self.session.watch()
+                self.flush()
+            case _:
+                raise AssertionError(act.verb)
 
     # -- what it does ----------------------------------------------------------------------------------------
 
@@ -221,7 +243,9 @@ class SimClient:
             wait_s = min(asked_ms / 1000, AGAIN_S_MAX) + self.dice.uniform(*AGAIN_S)
             self.later(wait_s, pending.again)
 
-    def _submitted(self, key: Key, asked_at: float, result: rp.Submitted | rp.Error, text: str | None) -> None:
+    def _submitted(
+        self, key: Key, asked_at: float, result: rp.Submitted | rp.Error, text: str | None
+    ) -> None:
         if not isinstance(result, rp.Error):
             self.tell(key, "submit", asked_at, (result, text))
             return
@@ -279,7 +303,7 @@ class SimClient:
                     whole, following.state == "ended",
                 )
             )  # fmt: skip
-            if self.decides and fold.status == "waiting":
+            if fold.status == "waiting":
                 self._decide(request_id, following)
 
     def _decide(self, request_id: str, following: Following) -> None:
@@ -304,7 +328,9 @@ class SimClient:
         return (
             not self._timers
             and not self.pending
-            and all(following is not None and following.state == "ended" for following in self.wanted.values())
+            and all(
+                following is not None and following.state == "ended" for following in self.wanted.values()
+            )
         )
 
     def close_book(self) -> ClientEnd:

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from holdfast_protocol.digest import Digest
 from holdfast_protocol.replies import ProbeRow
 from holdfast_protocol.transcript import Transcript
-from holdfast_server.stores.base import Key
+from holdfast_server.stores.base import Key, Owner, key_of
 from holdfast_server.stores.log import Log
 
 
@@ -60,12 +60,17 @@ class ClientEnd:
     """How a client ended."""
 
     name: str
+    owner: Owner
     unanswered: list[str] = field(default_factory=list)
     behind: list[str] = field(default_factory=list)
     starts_over: int = 0
     unreadable: int = 0
     backwards: list[str] = field(default_factory=list)
     rows: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def key(self, request_id: str) -> Key:
+        """The key of its request."""
+        return key_of(self.owner, request_id)
 
 
 @dataclass(slots=True)
@@ -79,14 +84,20 @@ class Evidence:
     ends: list[ClientEnd] = field(default_factory=list)
     logs: dict[Key, Log] = field(default_factory=dict)  # the last server's memory, at the end
     stored: dict[Key, Log] = field(default_factory=dict)  # what a start would find
-    history: dict[tuple[Key, str], tuple[str, str]] = field(default_factory=dict)  # (key, role) -> text, status
-    steered: list[tuple[Key, str, int]] = field(default_factory=list)  # acknowledged inputs: key, id, boot
+    history: dict[tuple[Key, str], tuple[str, str]] = field(
+        default_factory=dict
+    )  # (key, role) -> text, status
     zombies: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)  # what the server logged as an error
     left: dict[str, int] = field(default_factory=dict)  # what should have returned to nothing
     rolled_back_to: list[int] = field(default_factory=list)  # boots that began from an older disk
     broke: str = ""  # the run did not get to its end
     turns: int = 0
+
+    @property
+    def rolled_back_at(self) -> int:
+        """The boot before which nothing that was acknowledged needs to hold; 0 if there is none."""
+        return max(self.rolled_back_to, default=0)
 
     def probes(self) -> list[tuple[Told, ProbeRow]]:
         """Every row of every probe."""

@@ -119,4 +119,6 @@ class SimChats:
             message_id=record.message_id, chat_id=record.chat_id, role="user", parent_id=record.parent_id,
             text=record.text or "",
         )  # fmt: skip
-        self._rows.setdefault((record.key.owner, question.message_id), Row(record.key.owner, record.key, question))
+        self._rows.setdefault(
+            (record.key.owner, question.message_id), Row(record.key.owner, record.key, question)
+        )

@@ -61,7 +61,9 @@ def plan_of(seed: int) -> Plan:
     """The plan of a seed."""
     dice = random.Random(f"plan:{seed}")
     two = dice.random() < 0.35
-    users = ["ann", "ann", "bob", "bob"][: dice.choice([3, 4])] if two else ["ann"] * dice.choice([1, 2, 2, 3])
+    users = (
+        ["ann", "ann", "bob", "bob"][: dice.choice([3, 4])] if two else ["ann"] * dice.choice([1, 2, 2, 3])
+    )
     chaos_s = dice.uniform(1.0, 3.5)
     plan = Plan(
         clients=users, acts=[], steers=[], requests=[], chaos_s=chaos_s, slots=dice.choice([1, 2, 4]),
@@ -142,6 +144,8 @@ def _around(plan: Plan, dice: random.Random, user: str, tabs: list[int], submiss
         other = Submission(
             request_id=request_id, text=f"{user} asks something else", agent="once", options={"sections": 1}
         )
-        plan.acts.append(Act(dice.uniform(0, plan.chaos_s), dice.choice(tabs), "submit", {"submissions": [other]}))
+        plan.acts.append(
+            Act(dice.uniform(0, plan.chaos_s), dice.choice(tabs), "submit", {"submissions": [other]})
+        )
     if submission.options.get("wait") == "steer":
         plan.steers.append((dice.uniform(0, plan.chaos_s), user, request_id))

@@ -50,6 +50,7 @@ class Server:
         self, sim: SimLoop, boot: int, image: Image, rows: Rows, upstream: Upstream, plan: Plan, outside: Outside
     ) -> None:  # fmt: skip
         self.process = sim.process(f"boot {boot}")
+        self.now_ms = sim.now_ms
         self.boot = boot
         self.up = False
         self._sim = sim
@@ -138,20 +139,22 @@ class Server:
             waits = [session.over.wait() for session in self._sessions]
             async with asyncio.timeout(10.0):
                 await asyncio.gather(*waits)
-        while self._sessions:  # noqa: ASYNC110 - the loop is simulated: a look costs no time
+        while self._sessions:  # noqa: ASYNC110 - the loop is simulated: a look costs nothing
             await asyncio.sleep(0.01)
-        self.left = self.leftovers()
+        self.left = self._left()
         await self.feeds.close()
         self.delivery.close()
         await self.projector.close()
         await self.tasks.close()
         await self.store.close()
 
-    def leftovers(self) -> dict[str, int]:
+    def _left(self) -> dict[str, int]:
         """What is there only while somebody uses it."""
         delivery: Any = self.delivery
         return {
             "slots": self.runner.running,
+            "open requests": self.admission.open_count,
+            "live bytes": self.admission.live_bytes,
             "connections": self.gate.total,
             "lanes": len(delivery._lanes),
             "topics": len(delivery._topics),

@@ -14,8 +14,22 @@ from typing import Any, Final
 
 from holdfast_protocol.transcript import TextPart
 from holdfast_server.agents.base import (
-    AgentFailure, Clocks, Context, Mark, Output, Profile, Reasoning, Step, Text, Tokens, ToolArguments, ToolCallBegin,
-    ToolOutput, ToolReady, Value, Wait,
+    AgentFailure,
+    Clocks,
+    Context,
+    Mark,
+    Output,
+    Profile,
+    Reasoning,
+    Step,
+    Text,
+    Tokens,
+    ToolArguments,
+    ToolCallBegin,
+    ToolOutput,
+    ToolReady,
+    Value,
+    Wait,
 )  # fmt: skip
 from holdfast_server.stores.base import key_of
 from tests.simulation.evidence import Call
@@ -27,7 +41,7 @@ CLOCKS: Final = Clocks(first_output_s=3.0, stall_s=3.0, total_s=60.0)
 
 PROFILES: Final = {
     "restart": Profile(name="restart", recovery="restart", retries=8, clocks=CLOCKS),
-    "continues": Profile(name="continues", recovery="continue_", retries=8, clocks=CLOCKS),
+    "continues": Profile(name="continues", recovery="continue", retries=8, clocks=CLOCKS),
     "once": Profile(name="once", recovery="interrupt", retries=2, clocks=CLOCKS),
 }
 
@@ -93,7 +107,7 @@ class SimAgent:
             yield Reasoning(f"thinking about {context.request_id} …")
         texts = [part for part in context.transcript.parts if isinstance(part, TextPart)]
         key = key_text(context.owner.user, context.request_id)
-        attempt = 0 if self.profile.recovery == "continue_" else context.attempt
+        attempt = 0 if self.profile.recovery == "continue" else context.attempt
         for section in range(options["sections"]):
             if section == 1:
                 wait = self._wait(context, options.get("wait"))
@@ -105,10 +119,9 @@ class SimAgent:
                 if attempt or texts[section].text == text:
                     continue
                 text = text[len(texts[section].text) :]  # goes on within the open part
-            else:
-                if options.get("tool"):
-                    async for output in _tool(f"t{section}-{len(self._upstream.calls)}", faults):
-                        yield output
+            elif options.get("tool"):
+                async for output in _tool(f"t{section}-{len(self._upstream.calls)}", faults):
+                    yield output
             async for output in self._say(text, dice, new_part=section >= len(texts)):
                 yield output
             if options.get("mark"):

@@ -87,6 +87,6 @@ def links(page: Path) -> list[str]:
     return [found["target"] for found in _LINK.finditer(prose(page))]
 
 
-def tests_named(page: Path) -> list[tuple[str, str]]:
+def named_tests(page: Path) -> list[tuple[str, str]]:
     """The tests that the page names, as (path, name); the name is empty where the whole file is meant."""
     return [(found["path"], found["names"] or "") for found in _TEST.finditer(page.read_text("utf-8"))]

@@ -7,7 +7,7 @@ anything else is a bug that ends the request as failed.
 
 An agent is *entered again, never suspended*. To wait for a person it yields `Wait` and returns; when the decision is
 there, `run` is called anew, with the transcript so far, the inputs, and the reason. After a crash the same happens, as
-the agent's `recovery` says: `restart` (a new attempt, shown output is dropped), `continue_` (the output stands and the
+the agent's `recovery` says: `restart` (a new attempt, shown output is dropped), `continue` (the output stands and the
 agent goes on from `context.transcript`), or `interrupt` (no second try: the request ends, what was shown stands).
 """
 
@@ -21,7 +21,7 @@ from holdfast_protocol.events import Reason
 from holdfast_protocol.transcript import Transcript
 from holdfast_server.stores.base import InboxItem, Owner
 
-Recovery = Literal["restart", "continue_", "interrupt"]
+Recovery = Literal["restart", "continue", "interrupt"]
 Finish = Literal["stop", "length", "tool_calls", "content_filter"]
 
 

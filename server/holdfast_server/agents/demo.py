@@ -33,7 +33,7 @@ WAIT_ID: Final = "demo-approval"
 APPROVAL_S: Final = 24 * 3600.0
 
 PROFILE: Final = Profile(
-    name="demo", description="Works offline and says so: for trying things out.", recovery="continue_"
+    name="demo", description="Works offline and says so: for trying things out.", recovery="continue"
 )
 
 

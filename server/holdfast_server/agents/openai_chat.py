@@ -93,7 +93,7 @@ class OpenAIChat:
     async def run(self, context: Context) -> AsyncIterator[Output]:
         """Stream one completion."""
         body = {"model": self.profile.model} | options_of(context.options, self._models)
-        goes_on = self.profile.recovery == "continue_" and context.reason != "first"
+        goes_on = self.profile.recovery == "continue" and context.reason != "first"
         body["messages"] = prompt(
             context, system=self._system, tokens_max=self._context_tokens, goes_on=goes_on, count=self._count
         )

@@ -13,7 +13,6 @@ from typing import Final
 
 from aiohttp import web
 
-
 ROOT_TEXT: Final = """Holdfast is running.
 
 Talk to it:      holdfast chat

@@ -229,6 +229,8 @@ class Stage:
             waiting = draft.waiting
             if waiting is None or waiting.wait_id != item.id or waiting.digest != item.digest:
                 raise NotWaiting(f"{key.request_id} does not wait for {item.id} as it was shown")
+            if waiting.expires_at is not None and waiting.expires_at <= self.now:
+                raise NotWaiting(f"{item.id} has expired")
         if len(inbox) >= INBOX_ITEMS_MAX:
             raise NotWaiting(f"{key.request_id} has taken {INBOX_ITEMS_MAX} inputs, which is the most")
         draft.inbox.append(item)

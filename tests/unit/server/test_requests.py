@@ -9,7 +9,7 @@ import pytest
 
 from holdfast_protocol.commands import InputMessage, Submission
 from holdfast_protocol.errors import ProtocolError
-from holdfast_protocol.events import Completed, Delta, PartDone, PartStarted, Started
+from holdfast_protocol.events import Completed, Delta, PartDone, PartStarted, Started, Waiting
 from holdfast_server.admission import Admission, Bounds
 from holdfast_server.agents.base import Profile
 from holdfast_server.chats import Chats, UnknownMessage
@@ -300,6 +300,22 @@ async def test_every_verb_knows_only_the_owners_requests(bench):
     assert (await bench.requests.list_requests(EVE, False, None, 10, None))[0] == []
     with pytest.raises(NotWaiting):
         await bench.requests.decide(ADA, "r1", "w", "", True)
+
+
+async def test_a_decision_that_comes_too_late_is_refused(bench):
+    """What has expired is not acted on, though nobody has noted the expiry yet."""
+    await bench.requests.submit(ADA, ask(request_id="r1"))
+    claim = await bench.store.claim()
+    assert claim is not None
+    writer = bench.store.writer(claim)
+    writer.put(Started(at=NOW, attempt=1, term=claim.term, nonce=claim.nonce))
+    await writer.flush()
+    waiting = Waiting(at=NOW, part=0, wait_id="w", kind="approval", digest="d", expires_at=bench.now_ms() + 5)
+    await bench.store.park(claim, 0, waiting)
+    while bench.now_ms() <= waiting.expires_at:
+        pass
+    with pytest.raises(NotWaiting, match="expired"):
+        await bench.requests.decide(ADA, "r1", "w", "d", True)
 
 
 async def test_a_probe_is_three_valued(bench):

@@ -127,7 +127,7 @@ def test_an_agent_that_continues_goes_on_from_what_stands():
         assert starts(await bench.log(key))[1] == (2, 1, "all", "retry")
         assert bench.agent.contexts[1].transcript.text == "one "
 
-    simulate(Played(says("one ", BUSY), says("two"), recovery="continue_"), main)
+    simulate(Played(says("one ", BUSY), says("two"), recovery="continue"), main)
 
 
 def test_append_only_text_is_never_taken_back():
@@ -689,7 +689,7 @@ def test_a_slot_is_released_once_whatever_the_store_does(name: str, error: Excep
             text = context.messages[-1].text
             return (says("done") if context.reason == "resumed" else plays[text])(context)
 
-        async with Bench(sim, Played(play, recovery="continue_"), store, slots=2) as bench:
+        async with Bench(sim, Played(play, recovery="continue"), store, slots=2) as bench:
             keys = {text: await bench.submit(text) for text in plays}
             store.fails, store.times, store.error = name, times, error
             await asyncio.sleep(5)

@@ -27,7 +27,7 @@ def ask(text: str, **options: Any) -> tuple[Transcript, float]:
         await (await bench.log(key)).wait_sealed()
         return await bench.sealed(key), bench.sim.time() - start
 
-    return simulate(DemoAgent(Profile(name="demo", recovery="continue_")), main)
+    return simulate(DemoAgent(Profile(name="demo", recovery="continue")), main)
 
 
 def test_it_shows_everything_and_says_what_it_is():

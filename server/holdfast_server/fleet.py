@@ -1,0 +1,85 @@
+"""The agents that a configuration names, made; and what clients are told of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from holdfast_protocol.replies import AgentRow
+
+from .agents.base import Agent, Clocks, Profile, Recovery
+from .config import KEY_VARIABLE, AgentSection, Config, ConfigError
+
+RECOVERY: Final[dict[str, Recovery]] = {"demo": "continue", "openai_chat": "restart"}
+"""What becomes of a kind's answers after a crash where the configuration does not say."""
+
+
+def agent_rows(agents: Mapping[str, Agent], default: str) -> list[AgentRow]:
+    """What clients are told of the agents."""
+    return [
+        AgentRow(
+            name=name,
+            description=agent.profile.description,
+            model=agent.profile.model,
+            default=name == default,
+        )
+        for name, agent in agents.items()
+    ]
+
+
+def make_agents(config: Config) -> dict[str, Agent]:
+    """The agents by name, those of files included. Raises: ConfigError."""
+    agents: dict[str, Agent] = {name: make_agent(name, section) for name, section in config.agents.items()}
+    if config.agent_files:
+        from .agents.authored import AgentFileError, load_file
+
+        for file in config.agent_files:
+            try:
+                loaded = load_file(file)
+            except AgentFileError as error:
+                raise ConfigError(f"agent_files: {error}") from None
+            for agent in loaded:
+                if agent.profile.name in agents:
+                    raise ConfigError(
+                        f"agent_files: {file}: there is an agent `{agent.profile.name}` already"
+                    )
+                agents[agent.profile.name] = agent
+    if config.default_agent is not None and config.default_agent not in agents:
+        raise ConfigError(
+            f"default_agent: there is no agent `{config.default_agent}`; there are: {', '.join(agents)}"
+        )
+    if not agents:
+        raise ConfigError("agents: there is none")
+    return agents
+
+
+def make_agent(name: str, section: AgentSection) -> Agent:
+    """One configured agent. Raises: ConfigError."""
+    clocks = section.clocks
+    profile = Profile(
+        name=name, description=section.description, model=section.model,
+        recovery=section.recovery or RECOVERY[section.kind], retries=section.retries,
+        clocks=Clocks(
+            queue_s=clocks.queue_s or None, first_output_s=clocks.first_output_s or None,
+            stall_s=clocks.stall_s or None, total_s=clocks.total_s or None,
+        ),
+    )  # fmt: skip
+    if section.kind == "demo":
+        from .agents.demo import DemoAgent
+
+        return DemoAgent(profile, pace=section.pace)
+    from .agents.openai_chat import OpenAIChat
+
+    if not section.model:
+        raise ConfigError(f"agents.{name}.model: give the model's name")
+    variable = section.api_key_env or (KEY_VARIABLE if section.base_url is None else None)
+    key = section.api_key.value if section.api_key else os.environ.get(variable, "") if variable else ""
+    if not key and section.base_url is None:
+        raise ConfigError(
+            f"agents.{name}: no API key: set {variable} in the environment, or agents.{name}.api_key"
+        )
+    return OpenAIChat(
+        profile, api_key=key, base_url=section.base_url, system=section.system,
+        context_tokens=section.context_tokens,
+    )  # fmt: skip

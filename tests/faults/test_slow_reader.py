@@ -1,0 +1,102 @@
+"""Readers that stop reading, on real sockets: they cost a bound, delay nobody, are ended, and lose nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+
+import pytest
+
+from holdfast_client import Client, connect
+from tests.support.kernel import links, rss_bytes
+from tests.support.raw_socket import RawSocket, text_of
+from tests.support.script import Script, expected_text, scripted
+from tests.support.serving import Server, openai_toml
+from tests.support.upstream import Upstream
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
+
+STALLED = 30
+BOUND_S = 150
+BIG = Script(seed=7, deltas=400, delta_chars=1200)  # well over what kernel and server keep for one reader
+LIVE = Script(seed=8, deltas=500, delta_chars=400, gap_ms=4)
+PACED = Script(seed=9, deltas=120, delta_chars=6, gap_ms=10)
+KERNEL_BYTES_MAX = (
+    256 * 1024
+)  # twice what the kernel makes of the send buffer that is asked for; unbounded it is MiBs
+RSS_GROWTH_BYTES_MAX = (
+    64 * 1024 * 1024
+)  # STALLED readers with one answer each in a queue of their own are far more
+
+
+async def paced(client: Client, count: int = 6) -> float:
+    """How long it takes to stream some paced answers side by side."""
+    began = time.monotonic()
+    answers = [await client.submit(scripted("Say it.", PACED)) for _ in range(count)]
+    for answer in answers:
+        assert (await answer.result()).text == expected_text(PACED)
+    return time.monotonic() - began
+
+
+async def stall(server: Server, requests: list[str]) -> RawSocket:
+    """A reader that asks for these answers and then reads no more."""
+    ws = await RawSocket.open(server.port, kernel_bytes=4096)
+    for ref, request_id in enumerate(requests):
+        await ws.say({"type": "subscribe", "ref": ref, "request_id": request_id})
+    return ws
+
+
+@pytest.mark.parametrize("no_progress_s", [3.0, 30.0])
+async def test_readers_that_stop_reading(tmp_path, no_progress_s):
+    """While many readers have stopped, answers reach the others as before, the server and the kernel keep a bounded
+    number of bytes; then the stopped ones are ended, nothing of theirs stays in the kernel, and one that comes back
+    with its cursor gets exactly what is missing."""
+    extra = f"[limits]\nno_progress_s = {no_progress_s}\nuser_connections_max = 200\n"
+    async with Upstream() as upstream:
+        async with Server(tmp_path, toml=openai_toml(upstream.base_url, extra=extra)) as server:
+            async with asyncio.timeout(BOUND_S), connect(server.url) as client:
+                big = [await client.submit(scripted("Say it.", BIG)) for _ in range(2)]
+                for answer in big:
+                    assert (await answer.result()).text == expected_text(BIG)
+                undisturbed_s = await paced(client)
+
+                one = await RawSocket.open(server.port, kernel_bytes=4096)
+                request = {
+                    "request_id": "live",
+                    "messages": [{"role": "user", "text": scripted("Go.", LIVE)}],
+                }
+                assert (await one.ask("submit", request=request))["type"] == "submitted"
+                while len(text_of(one.pushes, "live")) < 2_000:
+                    await one.until("page")
+                cursor = next(push["next"] for push in reversed(one.pushes) if push["type"] == "page")
+
+                before = rss_bytes(server.process.pid)
+                stalled = [await stall(server, [answer.request_id for answer in big]) for _ in range(STALLED)]
+                ports = {ws.address[1] for ws in (*stalled, one)}
+                disturbed_s = await paced(client)
+                queues = [link.unsent_bytes for link in links(server.port) if link.remote_port in ports]
+                assert len(queues) == STALLED + 1, "some were ended before they were looked at"
+                assert sum(size > 0 for size in queues) >= STALLED, "nobody has stalled"
+                assert max(queues) <= KERNEL_BYTES_MAX
+                assert rss_bytes(server.process.pid) - before <= RSS_GROWTH_BYTES_MAX
+                assert disturbed_s <= 2 * undisturbed_s
+
+                while any(link.remote_port in ports for link in links(server.port)):  # noqa: ASYNC110
+                    await asyncio.sleep(0.2)
+                while await one.message() is not None:
+                    pass  # what the kernel had taken over for it, and then the end
+                assert one.closed in (4410, 1006)
+
+                again = await RawSocket.open(server.port)
+                assert (await again.ask("subscribe", request_id="live", cursor=cursor)).get("reset") is None
+                await again.until("caught_up", sealed=True)
+                shown = text_of(one.pushes, "live")
+                assert shown + text_of(again.pushes, "live") == expected_text(LIVE)
+                assert len(upstream.log.of("live")) == 1
+                for ws in (*stalled, one, again):
+                    ws.close()
