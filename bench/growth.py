@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from .nodes import Node, holdfast, quiet_client
 from .report import Report, Scale, Table, spread, times
-from .streams import one, submission
+from .streams import cancel, one, submission
 from .wire import Socket
 
 LENGTH_RATE = 1000  # deltas a second of the one long answer: a run takes seconds, and most deltas stay events of their own
@@ -89,19 +89,16 @@ async def _length(node: Node, deltas: int, rate: int) -> float:
 async def _readers(node: Node, count: int, scale: Scale) -> float:
     """CPU seconds of a stretch of one stream with so many readers."""
     request_id = str(uuid.uuid4())
-    deltas = int(50 * (scale.settle_s * 2 + scale.measured_s))
     with quiet_client():
         sockets = [await Socket.open(node.port) for _ in range(count)]
-        await sockets[0].ask(
-            submission("paced", request_id=request_id, rate=50, deltas=deltas), b'"submitted"'
-        )
+        await sockets[0].ask(submission("paced", request_id=request_id, rate=50, deltas=3000), b'"submitted"')
         for socket in sockets[1:]:
             socket.send({"type": "subscribe", "ref": 2, "request_id": request_id})
         await asyncio.sleep(scale.settle_s)
         cpu = node.cpu_s
         await asyncio.sleep(scale.measured_s)
         used = node.cpu_s - cpu
-        await asyncio.gather(*(socket.until(b'"sealed":true') for socket in sockets))
+        await cancel({request_id: sockets[0]})
         for socket in sockets:
             socket.close()
     return used

@@ -15,14 +15,14 @@ from tests.support.script import Script
 
 from .nodes import Node, holdfast, program, quiet_client
 from .report import Report, Scale, Table, quantile, spread, times
-from .wire import Socket, texts_of_pages, texts_of_peer
+from .wire import Socket, crowd, texts_of_pages, texts_of_peer
 
 RATE = 50
 DELTA_CHARS = 40
 
 METHOD = f"""N answers at once, {RATE} deltas a second each, one connection per answer. The model is a process of its own that
 speaks the OpenAI stream and notes when it wrote each chunk; the added latency is from there to the bytes' arrival at the
-client (all processes share the monotonic clock). The server is `main.py serve` with SQLite and the `openai_chat` agent,
+client (all processes share the monotonic clock), for up to 50 of the connections. The server is `main.py serve` with SQLite and the `openai_chat` agent,
 pinned to one core; model and client share what is left. The relay (bench/peer.py) uses the same `openai` package and
 writes each delta to its socket at once through a queue and a task per connection; it keeps nothing. Both by turns."""
 
@@ -46,11 +46,11 @@ async def run(scale: Scale) -> Report:
         holdfast(base_url=f"http://127.0.0.1:{upstream.port}/v1") as ours,
         program("bench.peer", measured=True) as peer,
     ):
-        for turn in range(scale.pick(4, 1)):
-            for level in levels:
+        for turn in range(scale.pick(4, 2)):
+            for level in levels if turn else levels[:1]:
                 for name, node in (("Holdfast", ours), ("relay", peer)):
                     measured = await _one(name, node, upstream.port, level, scale)
-                    if turn or scale.quick:  # the first turn warms up: imports, connection pools
+                    if turn:  # the first turn warms up: imports, connection pools
                         into = got.setdefault((name, level), Measured())
                         for series, value in zip(_series(into), measured, strict=True):
                             series.append(value)
@@ -107,18 +107,19 @@ async def _one(
         ids = [str(uuid.uuid4()) for _ in range(level)]
         loop = asyncio.get_running_loop()
         began = loop.time()
-        for number, (socket, request_id) in enumerate(zip(sockets, ids, strict=True)):
-            socket.forget()
-            if name == "Holdfast":
-                socket.send(_submit(request_id))
-            else:
-                base_url = f"http://127.0.0.1:{upstream}/v1"
-                socket.send({"id": request_id, "prompt": "say it", "base_url": base_url})
-            await asyncio.sleep(max(0.0, began + scale.start_s * (number + 1) / level - loop.time()))
-        await asyncio.sleep(scale.settle_s)
-        first, cpu = loop.time(), node.cpu_s
-        await asyncio.sleep(scale.measured_s)
-        last, used = loop.time(), node.cpu_s - cpu
+        async with crowd(sockets) as watched:
+            for number, (socket, request_id) in enumerate(zip(sockets, ids, strict=True)):
+                socket.forget()
+                if name == "Holdfast":
+                    socket.send(_submit(request_id))
+                else:
+                    base_url = f"http://127.0.0.1:{upstream}/v1"
+                    socket.send({"id": request_id, "prompt": "say it", "base_url": base_url})
+                await asyncio.sleep(max(0.0, began + scale.start_s * (number + 1) / level - loop.time()))
+            await asyncio.sleep(scale.settle_s)
+            first, cpu = loop.time(), node.cpu_s
+            await asyncio.sleep(scale.measured_s)
+            last, used = loop.time(), node.cpu_s - cpu
         # an answer does not end with its connection: the next repetition must not share the core with it
         end = b'"sealed":true' if name == "Holdfast" else b'"end": true'
         await asyncio.gather(*(socket.until(end) for socket in sockets))
@@ -126,13 +127,15 @@ async def _one(
             socket.close()
     read = texts_of_pages if name == "Holdfast" else texts_of_peer
     arrived = {
-        request_id: list(_arrivals(read(socket))) for request_id, socket in zip(ids, sockets, strict=True)
+        request_id: list(_arrivals(read(socket)))
+        for request_id, socket in zip(ids, sockets, strict=True)
+        if socket in watched
     }
     stamps = await _stamps(upstream, set(ids))
     late: list[float] = []
     made = 0
-    for request_id in ids:
-        ends, at = [end for end, _ in arrived[request_id]], [at for _, at in arrived[request_id]]
+    for request_id, steps in arrived.items():
+        ends, at = [end for end, _ in steps], [at for _, at in steps]
         for number, stamp in enumerate(stamps.get(request_id, ())):
             if first <= stamp < last:
                 made += 1
@@ -141,7 +144,12 @@ async def _one(
                     late.append(max(0.0, at[place] - stamp) * 1000)
     in_time = len(late) / max(1, made)
     await _call(upstream, "POST", "/reset")
-    return quantile(late, 0.5), quantile(late, 0.99), in_time, used / max(1, len(late)) * 1e6
+    return (
+        quantile(late, 0.5),
+        quantile(late, 0.99),
+        in_time,
+        used / max(1, len(late) * level / len(arrived)) * 1e6,
+    )
 
 
 def _submit(request_id: str) -> dict[str, object]:

@@ -10,6 +10,7 @@ from .report import Report, Scale, Table
 from .streams import submission
 from .wire import Socket
 
+SETTLE_S = 0.7
 GOAL_KIB = 25
 
 Begin = Callable[[Socket], Awaitable[None]]
@@ -27,11 +28,11 @@ async def run(scale: Scale) -> Report:
     report = Report("Memory", METHOD)
     table = Table("KiB each", ["what", "steps", "MiB at each step", "KiB each"])
     async with holdfast() as node, program("bench.peer", measured=True) as peer:
-        idle = await _slope(table, "idle connection, Holdfast", node, steps, hello, scale)
-        theirs = await _slope(table, "idle connection, peer", peer, steps, waits, scale)
+        idle = await _slope(table, "idle connection, Holdfast", node, steps, hello)
+        theirs = await _slope(table, "idle connection, peer", peer, steps, waits)
     async with holdfast() as node:
-        await _slope(Table("", []), "", node, (50,), begin, scale)  # what the first answers need once
-        live = await _slope(table, "live answer and its connection", node, answers, begin, scale)
+        await _slope(Table("", []), "", node, (50,), begin)  # what the first answers need once
+        live = await _slope(table, "live answer and its connection", node, answers, begin)
     table.add("live answer alone", "", "", f"{live - idle:.1f}")
     report.tables.append(table)
     report.reading += [
@@ -53,11 +54,11 @@ async def _slope(
                 socket = await Socket.open(node.port)
                 sockets.append(socket)
                 await begin_one(socket)
-            await asyncio.sleep(scale.settle_s)
+            await asyncio.sleep(SETTLE_S)
             held.append((step, node.rss_bytes))
         for socket in sockets:
             socket.close()
-        await asyncio.sleep(scale.settle_s)
+        await asyncio.sleep(SETTLE_S)
     (first, low), (last, high) = held[0], held[-1]
     each = (high - low) / max(1, last - first) / 1024
     if table.head:

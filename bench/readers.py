@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from statistics import median
 
 from .nodes import Node, holdfast, program, quiet_client
 from .paced import FILL
 from .report import Report, Scale, Table, spread, times
-from .streams import submission
-from .wire import Socket
+from .streams import cancel, submission
+from .wire import Socket, crowd
 
 RATE = 50
 FRAME_BYTES = 190  # what Holdfast's page with one delta of 40 characters weighs
@@ -31,42 +32,46 @@ async def run(scale: Scale) -> Report:
     async with holdfast() as ours:
         for streams, readers in shapes:
             arguments = ("--streams", streams, "--rate", RATE, "--frame-bytes", FRAME_BYTES)
-            for _ in range(scale.pick(3, 1)):
+            for _ in range(scale.pick(2, 1)):
                 cost[streams, readers][0].append(await _ours(ours, streams, readers, scale))
                 async with program("bench.floor", *arguments, measured=True) as floor:
                     cost[streams, readers][1].append(await _floor(floor, streams, readers, scale))
     middle: dict[tuple[int, int], tuple[float, float]] = {}
     for shape, (mine, least) in cost.items():
-        middle[shape] = sorted(mine)[len(mine) // 2], sorted(least)[len(least) // 2]
+        middle[shape] = median(mine), median(least)
         ratio = times(middle[shape][0] / middle[shape][1])
         table.add(f"{shape[0]} × {shape[1]}", spread(mine), spread(least), ratio)
     report.tables.append(table)
     few, fan, many = shapes[0], shapes[-2] if scale.quick else shapes[2], shapes[-1]
-    report.reading += [
-        f"A stream with {fan[1]} readers costs {times(middle[fan][0] / middle[fan][1])} the floor per delivered delta: the page is "
-        "encoded once and the same bytes go to every reader.",
-        f"{many[0]} streams with a reader each cost {times(middle[many][0] / middle[many][1])} the floor: there every delta is made, "
-        f"journalled, encoded and written by itself. One lonely stream costs {times(middle[few][0] / middle[many][0])} as much per "
-        "delta as one of many: it pays for waking up and for a commit of its own.",
-    ]
+    fanned = times(middle[fan][0] / middle[fan][1])
+    alone = times(middle[many][0] / middle[many][1])
+    lonely = times(middle[few][0] / middle[many][0])
+    report.reading.append(
+        f"A stream with {fan[1]} readers costs {fanned} the floor per delivered delta: the page is encoded once and the same bytes "
+        "go to every reader."
+    )
+    report.reading.append(
+        f"{many[0]} streams with a reader each cost {alone} the floor: there every delta is made, journalled, encoded and written "
+        f"by itself. One lonely stream costs {lonely} as much per delta as one of many: it wakes up and commits for itself alone."
+    )
     return report
 
 
 async def _ours(node: Node, streams: int, readers: int, scale: Scale) -> float:
     """CPU µs per delivered delta of Holdfast."""
-    deltas = int((scale.streamed_s + 1) * RATE)
+    deltas = 60 * RATE  # longer than it is looked at
     with quiet_client():
-        sockets: list[Socket] = []
-        for _ in range(streams):
+        sockets = [await Socket.open(node.port) for _ in range(streams * readers)]
+        first: dict[str, Socket] = {}
+        for number in range(streams):
             request_id = str(uuid.uuid4())
-            followers = [await Socket.open(node.port) for _ in range(readers)]
-            sent = submission("paced", request_id=request_id, rate=RATE, deltas=deltas)
-            await followers[0].ask(sent, b'"submitted"')
-            for follower in followers[1:]:
-                follower.send({"type": "subscribe", "ref": 2, "request_id": request_id})
-            sockets += followers
+            first[request_id], *others = sockets[number::streams]
+            asked = submission("paced", request_id=request_id, rate=RATE, deltas=deltas)
+            await first[request_id].ask(asked, b'"submitted"')
+            for other in others:
+                other.send({"type": "subscribe", "ref": 2, "request_id": request_id})
         delivered, used = await _measure(node, sockets, scale)
-        await asyncio.gather(*(socket.until(b'"sealed":true') for socket in sockets))
+        await cancel(first)
         for socket in sockets:
             socket.close()
     count = sum(data.count(FILL) for chunks in delivered for _, data in chunks)
@@ -90,9 +95,10 @@ async def _measure(
 ) -> tuple[list[list[tuple[float, bytes]]], float]:
     """What came in a stretch of time, and the CPU seconds that it took."""
     await asyncio.sleep(scale.settle_s)
-    for socket in sockets:
-        socket.forget()
-    cpu = node.cpu_s
-    await asyncio.sleep(scale.measured_s)
-    used = node.cpu_s - cpu
+    async with crowd(sockets):
+        for socket in sockets:
+            socket.forget()
+        cpu = node.cpu_s
+        await asyncio.sleep(scale.measured_s)
+        used = node.cpu_s - cpu
     return [list(socket.chunks) for socket in sockets], used

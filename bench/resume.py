@@ -123,7 +123,7 @@ async def _events(_: Node, sockets: list[Socket], deltas: int) -> float:
 
 async def write(folder: Path, deltas: int) -> None:
     """A data folder with a sealed journal whose every delta is an event."""
-    folder.mkdir(parents=True)
+    await asyncio.to_thread(folder.mkdir, parents=True)
     store = SqliteStore(folder)
     await store.start()
     try:

@@ -10,7 +10,8 @@ import asyncio
 import os
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -19,6 +20,14 @@ from holdfast_protocol.codec import JSON
 from holdfast_protocol.events import Delta
 from holdfast_protocol.pushes import Page
 
+WATCHED_MAX = 50
+"""Connections whose latency is measured."""
+
+EMPTY_EVERY_S = 0.2
+SLICES = 20
+"""The others are emptied so often, and in so many slices, so that this does not delay the watched ones."""
+
+DRAIN_BYTES = 256 * 1024
 _PING = 0x89
 _OVERLAP_BYTES = 64  # a mark may lie across two chunks
 
@@ -109,6 +118,26 @@ class Socket(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
+    def rest(self) -> None:
+        """Leave what comes to the kernel, until `drain`."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def drain(self) -> None:
+        """Take what has come meanwhile."""
+        if self._transport is not None and not self.lost:
+            try:
+                data = os.read(self._transport.get_extra_info("socket").fileno(), DRAIN_BYTES)
+            except BlockingIOError:
+                return
+            if data:
+                self.data_received(data)
+
+    def wake(self) -> None:
+        """Read as it comes again."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def forget(self) -> None:
         """Keep nothing of what came so far."""
         self.chunks = []
@@ -137,6 +166,31 @@ class Socket(asyncio.Protocol):
                 start += head + size
             del buffer[:start]
             start = 0
+
+
+@asynccontextmanager
+async def crowd(sockets: Sequence[Socket], watched: int = WATCHED_MAX) -> AsyncIterator[list[Socket]]:
+    """The sockets that are read at once, spread over all; the others are emptied a few times a second. The server does the
+    same for each, and a client in Python would be at its end long before it."""
+    step = max(1, -(-len(sockets) // watched))
+    others = [socket for number, socket in enumerate(sockets) if number % step]
+    for socket in others:
+        socket.rest()
+
+    async def empty() -> None:
+        while others:
+            for first in range(SLICES):
+                for socket in others[first::SLICES]:
+                    socket.drain()
+                await asyncio.sleep(EMPTY_EVERY_S / SLICES)
+
+    emptying = asyncio.create_task(empty())
+    try:
+        yield list(sockets[::step])
+    finally:
+        emptying.cancel()
+        for socket in others:
+            socket.wake()
 
 
 def texts_of_pages(socket: Socket) -> Iterator[tuple[float, str, str]]:

@@ -134,6 +134,11 @@ class Connection:
                 self.reconnects += 1
                 await asyncio.sleep(self._backoff.next_wait(error.at_least_s))
 
+    @property
+    def _been_there(self) -> bool:
+        """Whether a connection stood before: then what answers strangely now is on the way, or about to go."""
+        return self._first is None or self._first.done()
+
     def _fail(self, failure: ConnectionLost) -> None:
         if self.failure is None:
             self.failure = failure
@@ -161,6 +166,8 @@ class Connection:
         except InvalidURI as error:
             raise ConnectionRefused(f"{self.url} is not a WebSocket address.", code=0) from error
         except InvalidHandshake as error:
+            if self._been_there or isinstance(error.__cause__, EOFError | OSError):
+                raise _Again("the handshake was cut") from None
             raise ConnectionRefused(
                 f"What answers at {self.url} is not a Holdfast server: {error}.", code=0
             ) from None

@@ -51,15 +51,15 @@ class Admission:
 
     async def start(self) -> None:
         """Count what an earlier life of the server left open. After the store's start. Raises: Unavailable."""
+        found: list[Log] = []
         before: str | None = None
         while True:
             rows, before = await self._journal.summaries(None, active=True, limit=START_ROWS, before=before)
-            for row in rows:
-                log = self._journal.live(row.key)
-                if log is not None:
-                    self._count(log)
+            found += [log for row in rows if (log := self._journal.live(row.key)) is not None]
             if before is None:
-                return
+                break
+        for log in reversed(found):  # they come newest first
+            self._count(log)
 
     @property
     def open_count(self) -> int:

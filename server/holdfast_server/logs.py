@@ -38,6 +38,13 @@ def _safe(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[st
     return event
 
 
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a line of the HTTP library is about us. Of what a stranger sends that is no HTTP it would log a stack trace
+    with the bytes in question, credentials among them, as often as the stranger likes."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not any(kind.__module__ == "aiohttp.http_exceptions" for kind in type(error).__mro__)
+
+
 def configure(level: str = "info", form: Literal["auto", "text", "json"] = "auto") -> None:
     """Set up logging for this process, on standard error; `auto` is text on a terminal and JSON elsewhere."""
     text = form == "text" or (form == "auto" and sys.stderr.isatty())
@@ -59,6 +66,7 @@ def configure(level: str = "info", form: Literal["auto", "text", "json"] = "auto
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
     bridge = logging.StreamHandler(sys.stderr)
     bridge.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -131,6 +131,12 @@ class Requests:
             raise ProtocolError("unknown_chat")
         active, _ = await self._journal.summaries(owner, active=True, chat_id=chat_id, limit=200)
         answering = {summary.key.request_id for summary in active}
+        asked_id = submission.message_id if submission.text is not None else None
+        for taken in (asked_id, key.request_id):
+            if taken is not None and await self.chats.has_message(owner, taken):
+                raise ProtocolError(
+                    "request_conflict", f"The id {taken} is another message's; take a new one."
+                )
         if submission.text is None:
             message_id = submission.parent_id
             if message_id is None:
@@ -145,11 +151,6 @@ class Requests:
             parent_id = message.parent_id
         else:
             message_id = submission.message_id or self._new_id()
-            for taken in (submission.message_id, key.request_id):
-                if taken is not None and await self.chats.has_message(owner, taken):
-                    raise ProtocolError(
-                        "request_conflict", f"The id {taken} is another message's; take a new one."
-                    )
             if submission.parent_id is not None:
                 parent_id = submission.parent_id
                 if parent_id not in answering:
@@ -315,6 +316,9 @@ def check_submission(submission: Submission) -> None:
             raise ProtocolError("invalid", "`messages` are for requests without a chat.")
         if submission.text is not None and not submission.text.strip():
             raise ProtocolError("invalid", "`text` is empty.")
+        if submission.message_id is not None and submission.message_id == submission.request_id:
+            # The answer's message has the request's id: the question needs one of its own.
+            raise ProtocolError("invalid", "`message_id` must not be the `request_id`; take another.")
 
 
 def hash_of(submission: Submission) -> bytes:

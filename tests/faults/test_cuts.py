@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import msgspec
 import pytest
@@ -80,7 +81,7 @@ async def test_a_cut_at_every_place(tmp_path, direction: Direction, by: Ending):
                 bitten.append(proxy.counts.cut)
 
         step = max(1, size // CUTS)
-        await in_turn([lambda place=place: one(place) for place in range(0, size, step)])
+        await in_turn([partial(one, place) for place in range(0, size, step)])
         # Under load pages merge, so that an answer is fewer bytes: the last places may be beyond its end.
         assert sum(count >= 2 for count in bitten) >= len(bitten) / 2, "most cuts did not bite"
 
@@ -101,7 +102,7 @@ async def test_the_reply_to_a_submit_is_cut(tmp_path):
                 assert proxy.counts.cut == 3
                 assert len(upstream.log.of(f"reply-{number}")) == 1
 
-        await in_turn([lambda number=number: one(number) for number in range(0, 24, 2)])
+        await in_turn([partial(one, number) for number in range(0, 24, 2)])
 
 
 async def test_a_connection_that_falls_silent(tmp_path, monkeypatch):
@@ -134,6 +135,6 @@ async def test_a_connection_that_falls_silent(tmp_path, monkeypatch):
                 assert await ask(proxy.port, request_id) == expected_text(SCRIPT), place
                 assert len(upstream.log.of(request_id)) == 1, place
 
-        work = [lambda place=place: one(place, "down") for place in range(0, down, max(1, down // 10))]
-        work += [lambda place=place: one(place, "up") for place in range(0, up, max(1, up // 8))]
+        work = [partial(one, place, "down") for place in range(0, down, max(1, down // 10))]
+        work += [partial(one, place, "up") for place in range(0, up, max(1, up // 8))]
         await in_turn(work)

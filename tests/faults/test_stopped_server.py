@@ -36,10 +36,15 @@ async def test_a_server_that_stands_still_for_longer_than_the_heartbeat(tmp_path
     monkeypatch.setattr("holdfast_client.connection.OPEN_DEADLINE_S", 1.0)
     script = Script(seed=3, deltas=150, gap_ms=20)
     lost = asyncio.Event()
+
+    def told(reason: str | None) -> None:
+        if reason is not None:
+            lost.set()
+
     async with Upstream() as upstream, Server(tmp_path, toml=openai_toml(upstream.base_url)) as server:
         async with (
             asyncio.timeout(BOUND_S),
-            connect(server.url, on_connection=lambda reason: reason and lost.set()) as client,
+            connect(server.url, on_connection=told) as client,
         ):
             answers = [
                 await client.submit(scripted("Say it.", script), request_id=f"r{number}")

@@ -1,5 +1,7 @@
 """`python -m tests.simulation`: many seeds, or one with its trace; exit status 1 if a rule was broken."""
 
+# ruff: noqa: T201 - a program for people, who read what it prints
+
 from __future__ import annotations
 
 import argparse

@@ -35,7 +35,7 @@ class Chaos:
     """Makes trouble, for as long as the plan says."""
 
     def __init__(
-        self, sim: SimLoop, plan: Plan, faults: Faults, machine: Machine, clients: Sequence[SimClient], evidence: Evidence
+        self, sim: SimLoop, plan: Plan, faults: Faults, *, machine: Machine, clients: Sequence[SimClient], evidence: Evidence
     ) -> None:  # fmt: skip
         self._ends_at = sim.time() + plan.chaos_s
         self._steer_until = self._ends_at + STEER_S

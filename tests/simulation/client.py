@@ -260,8 +260,9 @@ class SimClient:
         request_id = following.request_id
         self.tell(key_of(self.owner, request_id), "lost", self._asked_at[request_id], following.lost[0])
         self.end.starts_over += following.starts_over
-        self.wanted[request_id] = None
-        self.later(self.dice.uniform(*AGAIN_S), partial(self._again, request_id))
+        if following.lost[0] == "unknown_request":
+            self.wanted[request_id] = None
+            self.later(self.dice.uniform(*AGAIN_S), partial(self._again, request_id))
 
     def _again(self, request_id: str) -> None:
         submission = self._submissions.get(request_id)
@@ -276,11 +277,11 @@ class SimClient:
         all_of_it = b"caught_up" in head
         if not all_of_it and b"page" not in head:
             return
-        for request_id, following in list(self.wanted.items()):
+        for request_id, known in list(self.wanted.items()):
+            following = known or self.session.followings.get(request_id)
             if following is None:
-                following = self.wanted[request_id] = self.session.followings.get(request_id)
-                if following is None:
-                    continue
+                continue
+            self.wanted[request_id] = following
             about = _ABOUT[self.codec.binary] % request_id.encode()
             if about not in head or following.staging is not None:
                 continue  # what is not verified yet is not shown
@@ -307,18 +308,18 @@ class SimClient:
                 self._decide(request_id, following)
 
     def _decide(self, request_id: str, following: Following) -> None:
+        """A person is asked: this one answers, a little later."""
         for part in following.fold.parts:
             if part.kind == "wait" and part.open and part.fields["kind"] == "person":
                 wait_id, digest = part.fields["wait_id"], part.fields["digest"]
-                if (request_id, wait_id, self.boot) not in self._decided:
-                    self._decided.add((request_id, wait_id, self.boot))
-                    fields = {
-                        "request_id": request_id, "wait_id": wait_id, "digest": digest, "decision": {"by": self.name},
-                    }  # fmt: skip
-                    self.later(
-                        self.dice.uniform(0, 1),
-                        lambda: self.call(cm.Decide, "decide", request_id, **fields),
-                    )
+                if (request_id, wait_id, self.boot) in self._decided:
+                    continue
+                self._decided.add((request_id, wait_id, self.boot))
+                decide = partial(
+                    self.call, cm.Decide, "decide", request_id,
+                    request_id=request_id, wait_id=wait_id, digest=digest, decision={"by": self.name},
+                )  # fmt: skip
+                self.later(self.dice.uniform(0, 1), decide)
 
     # -- the end ---------------------------------------------------------------------------------------------
 

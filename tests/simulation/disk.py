@@ -43,8 +43,8 @@ class Image:
         for seq in [seq for seq in self.segments if seq < batch.drop_below]:
             del self.segments[seq]
         self.segments.pop(batch.seq, None)  # a failed commit may have left one under this number
-        if batch.entries:
-            self.segments[batch.seq] = encode_segment(batch.entries)
+        if batch.entries or batch.removed:
+            self.segments[batch.seq] = encode_segment(batch.entries, batch.removed)
         removed = set(batch.removed)
         self.packed_at = {number: at for number, at in self.packed_at.items() if at[1] not in removed}
         for row in batch.cold:

@@ -84,6 +84,8 @@ class Evidence:
     ends: list[ClientEnd] = field(default_factory=list)
     logs: dict[Key, Log] = field(default_factory=dict)  # the last server's memory, at the end
     stored: dict[Key, Log] = field(default_factory=dict)  # what a start would find
+    bodies: dict[Key, set[str | None]] = field(default_factory=dict)  # what the plan asks under each id
+    erased: Key | None = None  # what was erased last of all
     history: dict[tuple[Key, str], tuple[str, str]] = field(
         default_factory=dict
     )  # (key, role) -> text, status

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from holdfast_protocol import events as ev
 from holdfast_protocol import replies as rp
@@ -13,10 +15,10 @@ from holdfast_server.stores.log import Log
 from tests.simulation.evidence import Evidence, Saw, Told
 from tests.simulation.upstream import key_text
 
-LOST_REASONS = frozenset({"unknown_request"})
+LOST_REASONS: Final = frozenset({"unknown_request"})
 """Why a following may be lost in a run: it was not there yet."""
 
-REFUSALS = frozenset(
+REFUSALS: Final = frozenset(
     {
         "unavailable", "storage_full", "draining", "too_many_requests", "request_conflict", "unknown_request", "ended",
         "not_waiting",
@@ -25,7 +27,7 @@ REFUSALS = frozenset(
 """What commands may be refused with in a run."""
 
 
-STOP_S = 0.25
+STOP_S: Final = 0.25
 """How long after the reply to a cancel the upstream may still be asked."""
 
 
@@ -65,46 +67,77 @@ def _prefixes(name: str, log: Log, saws: list[Saw]) -> Iterator[str]:
 
 def _replies(evidence: Evidence) -> Iterator[str]:
     """What was promised in replies holds in the end (I4, I9)."""
-    since = evidence.rolled_back_at
-    told = [each for each in evidence.told if each.boot >= since]
-    made: dict[Key, set[str | None]] = {}
-    won: dict[Key, int] = {}
-    for each in told:
-        if each.key is None:
+    texts: dict[Key, set[str | None]] = {}
+    won: Counter[Key] = Counter()
+    for told in evidence.told:
+        judge = _JUDGES.get(told.what)
+        if told.key is None or judge is None or told.boot < evidence.rolled_back_at:
             continue
-        name, log = key_text(each.key.user, each.key.request_id), evidence.logs.get(each.key)
-        value = each.value
-        if each.what == "submit":
-            made.setdefault(each.key, set()).add(value[1])
-            if log is None:
-                yield f"acknowledged: {name} was, and is not there"
-            elif log.record.text != value[1]:
-                yield f"acknowledged: {name} as {value[1]!r}, it is {log.record.text!r}"
-        elif each.what == "cancel" and log is not None:
-            won[each.key] = won.get(each.key, 0) + value.won
-            if value.won:
-                yield from _goes_on(evidence, each)
-            if value.won and log.status != "cancelled":
-                yield f"cancel: {each.client} won {name}, which ended as {log.status}"
-            elif not value.won and value.status != log.status:
-                yield f"cancel: {each.client} lost {name} to {value.status}, which ended as {log.status}"
-        elif each.what == "decide" and log is not None and log.status == "completed":
-            taken = [event for event in log.events if isinstance(event, ev.Decided)]
-            if not any(event.expired or event.decision == {"by": each.client} for event in taken):
-                yield f"decide: the decision of {each.client} on {name} was taken, and is not in the log"
-        elif each.what == "read" and log is not None:
-            part: rp.Log = value
-            if log.events[part.start : part.next] != list(part.events):
-                yield f"read: {each.client} read other events of {name} than the log holds"
-        elif each.what == "refused" and value.code not in REFUSALS:
-            yield f"refused: {each.client} on {name}: {value.code}: {value.message}"
-        elif each.what == "lost" and value not in LOST_REASONS:
-            yield f"lost: {each.client} lost {name}: {value}"
+        name = key_text(told.key.user, told.key.request_id)
+        yield from judge(evidence, told, name, evidence.logs.get(told.key))
+        if told.what == "submit":
+            texts.setdefault(told.key, set()).add(told.value[1])
+        elif told.what == "cancel":
+            won[told.key] += told.value.won
     yield from (
-        f"conflict: {key} was acknowledged for {texts}" for key, texts in made.items() if len(texts) > 1
+        f"conflict: {key} was acknowledged for {both}" for key, both in texts.items() if len(both) > 1
     )
     yield from (f"cancel: {key} was won {count} times" for key, count in won.items() if count > 1)
     yield from _unknown(evidence)
+
+
+def _submit(_: Evidence, told: Told, name: str, log: Log | None) -> Iterator[str]:
+    text = told.value[1]
+    if log is None:
+        yield f"acknowledged: {name} was, and is not there"
+    elif log.record.text != text:
+        yield f"acknowledged: {name} as {text!r}, it is {log.record.text!r}"
+
+
+def _cancel(evidence: Evidence, told: Told, name: str, log: Log | None) -> Iterator[str]:
+    won, status = told.value.won, told.value.status
+    if won:
+        yield from _goes_on(evidence, told)
+    if log is not None and won and log.status != "cancelled":
+        yield f"cancel: {told.client} won {name}, which ended as {log.status}"
+    elif log is not None and not won and log.status != status:
+        yield f"cancel: {told.client} lost {name} to {status}, which ended as {log.status}"
+
+
+def _decide(_: Evidence, told: Told, name: str, log: Log | None) -> Iterator[str]:
+    if log is None or log.status != "completed":
+        return
+    taken = [event for event in log.events if isinstance(event, ev.Decided)]
+    if not any(event.expired or event.decision == {"by": told.client} for event in taken):
+        yield f"decide: the decision of {told.client} on {name} was taken, and is not in the log"
+
+
+def _read(_: Evidence, told: Told, name: str, log: Log | None) -> Iterator[str]:
+    part: rp.Log = told.value
+    if log is not None and log.events[part.start : part.next] != list(part.events):
+        yield f"read: {told.client} read other events of {name} than the log holds"
+
+
+def _refused(evidence: Evidence, told: Told, name: str, log: Log | None) -> Iterator[str]:
+    assert told.key is not None
+    alone = len(evidence.bodies.get(told.key, ())) < 2
+    if told.value.code not in REFUSALS or (told.value.code == "request_conflict" and alone):
+        yield f"refused: {told.client} on {name}: {told.value.code}: {told.value.message}"
+
+
+def _lost(_: Evidence, told: Told, name: str, log: Log | None) -> Iterator[str]:
+    if told.value not in LOST_REASONS:
+        yield f"lost: {told.client} lost {name}: {told.value}"
+
+
+_JUDGES: Final[dict[str, Callable[[Evidence, Told, str, Log | None], Iterator[str]]]] = {
+    "submit": _submit,
+    "cancel": _cancel,
+    "decide": _decide,
+    "read": _read,
+    "refused": _refused,
+    "lost": _lost,
+}
 
 
 def _goes_on(evidence: Evidence, cancel: Told) -> Iterator[str]:

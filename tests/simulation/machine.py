@@ -56,7 +56,13 @@ class Machine:
         while True:
             self.boots += 1
             server = Server(
-                self._sim, self.boots, self.image, self.rows, self._upstream, self._plan, outside=self
+                self._sim,
+                self.boots,
+                image=self.image,
+                rows=self.rows,
+                upstream=self._upstream,
+                plan=self._plan,
+                outside=self,
             )
             self.server = server
             started = server.process.start(_started(server), name="start")

@@ -13,10 +13,12 @@ from holdfast_protocol.fold import Fold
 from holdfast_protocol.lifecycle import Status
 from holdfast_server.journal import Journal
 from holdfast_server.projector import Projector
+from holdfast_server.requests import Requests
 from holdfast_server.runner import Runner
-from holdfast_server.stores.base import Key, Unavailable
+from holdfast_server.stores.base import Key, Owner, Unavailable, key_of
 from holdfast_server.stores.log import Log
 from tests.simulation.planting import bug
+from tests.simulation.server import OWNERS
 
 
 @bug("cancel")
@@ -32,6 +34,21 @@ def cancel_checks_then_acts() -> AbstractContextManager[object]:
 
     cancel = Journal.cancel
     return patch.object(Journal, "cancel", planted)
+
+
+@bug("seen", "verified", "refused", "acknowledged")
+def owner_not_asked() -> AbstractContextManager[object]:
+    """A request is looked up by its id alone."""
+    find = Requests.find
+
+    async def planted(self: Requests, owner: Owner, request_id: str) -> Log:
+        for other in OWNERS.values():
+            log = self._journal.live(key_of(other, request_id))
+            if log is not None:
+                return log
+        return await find(self, owner, request_id)
+
+    return patch.object(Requests, "find", planted)
 
 
 @bug("left over", "liveness")

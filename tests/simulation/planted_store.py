@@ -10,11 +10,13 @@ from unittest.mock import patch
 
 from holdfast_protocol.events import Event, Started
 from holdfast_server.requests import Requests
-from holdfast_server.stores.base import StoreError
+from holdfast_server.stores.base import Key, StoreError
 from holdfast_server.stores.commits import CommitQueue
+from holdfast_server.stores.disk import Entry, encode_segment
 from holdfast_server.stores.embedded import EmbeddedStore
 from holdfast_server.stores.log import Log
 from holdfast_server.stores.stage import Stage
+from tests.simulation import disk
 from tests.simulation.planting import bug, patched
 
 
@@ -164,3 +166,13 @@ def restored_without_inbox() -> AbstractContextManager[object]:
             log.inbox.clear()
 
     return patch.object(EmbeddedStore, "start", planted)
+
+
+@bug("stored")
+def erased_comes_back() -> AbstractContextManager[object]:
+    """What was erased leaves its row, and is found again in older segments by the next start."""
+
+    def planted(entries: Sequence[Entry], removed: Sequence[Key] = ()) -> bytes:
+        return encode_segment(entries)
+
+    return patch.object(disk, "encode_segment", planted)

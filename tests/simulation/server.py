@@ -47,7 +47,7 @@ class Server:
     """A process, from its start to its end."""
 
     def __init__(
-        self, sim: SimLoop, boot: int, image: Image, rows: Rows, upstream: Upstream, plan: Plan, outside: Outside
+        self, sim: SimLoop, boot: int, *, image: Image, rows: Rows, upstream: Upstream, plan: Plan, outside: Outside
     ) -> None:  # fmt: skip
         self.process = sim.process(f"boot {boot}")
         self.now_ms = sim.now_ms

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from holdfast_server.stores.base import key_of
 from tests.simulation.chaos import Chaos
 from tests.simulation.client import SimClient
 from tests.simulation.evidence import Evidence
@@ -32,6 +33,9 @@ some deadlines of the agents, and every pause and sweep of the core, several tim
 TURNS_MAX: Final = 20_000
 """A run has some hundred; one that spins ends here."""
 
+ERASURE_RATE: Final = 0.5
+"""Runs at whose end a request is erased: a start after that must not find it."""
+
 LINK_BYTES: Final = 1500
 """Bytes under way per direction: some pages, so that a reader that stops is felt."""
 
@@ -45,6 +49,10 @@ class World:
         self.faults = Faults(seed, RATES, DELAYS, swarm=SWARM)
         self.plan = plan_of(seed)
         self.evidence = Evidence(seed)
+        for act in self.plan.acts:
+            for submission in act.fields.get("submissions", ()):
+                key = key_of(OWNERS[self.plan.clients[act.client]], submission.request_id)
+                self.evidence.bodies.setdefault(key, set()).add(submission.text)
         self._upstream = Upstream(seed, self.faults, self.sim)
         self._machine = Machine(self.sim, self.plan, self._upstream)
         self._links = 0
@@ -85,7 +93,9 @@ class World:
         await self._machine.boot()
         clients = [self._client(f"{user}{number}", user) for number, user in enumerate(self.plan.clients)]
         tasks = [self._come(client) for client in clients]
-        chaos = Chaos(self.sim, self.plan, self.faults, self._machine, clients, self.evidence)
+        chaos = Chaos(
+            self.sim, self.plan, self.faults, machine=self._machine, clients=clients, evidence=self.evidence
+        )
         await chaos.reign()
         await self._make_peace(clients)
         for user in dict.fromkeys(self.plan.clients):  # who was never there sees the same
@@ -125,7 +135,7 @@ class World:
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         end = self.time() + SETTLE_S
-        while not holds() and self.time() < end:
+        while not holds() and self.time() < end:  # noqa: ASYNC110 - the loop is simulated: a look costs little
             await asyncio.sleep(0.25)
 
     async def _collect(self) -> None:
@@ -138,6 +148,10 @@ class World:
         for key in machine.image.logs():
             evidence.logs[key] = await server.process.start(server.store.log(key))
         await server.process.start(server.projector.catch_up())
+        dice = self.sim.dice("erasure")
+        if evidence.logs and dice.random() < ERASURE_RATE:
+            evidence.erased = dice.choice(sorted(evidence.logs))
+            await server.process.start(server.store.erase([evidence.erased]))
         await server.process.start(server.stop(1.0))
         evidence.left = {name: count for name, count in server.left.items() if count}
         evidence.stored = machine.image.logs()

@@ -10,6 +10,9 @@ PROC = Path("/proc")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
+LISTENING, TIME_WAIT = "0A", "06"
+
+
 class Link(NamedTuple):
     """One end of a TCP connection over loopback: its state (hexadecimal, as the kernel numbers them; 01 is established),
     and the bytes that wait to be sent and acknowledged."""
@@ -26,7 +29,7 @@ def links(local_port: int) -> list[Link]:
     for line in (PROC / "net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         local, remote = (int(end.rpartition(":")[2], 16) for end in fields[1:3])
-        if local == local_port and fields[3] != "0A":
+        if local == local_port and fields[3] != LISTENING:
             found.append(Link(local, remote, fields[3], int(fields[4].partition(":")[0], 16)))
     return found
 

@@ -77,7 +77,11 @@ class RawSocket:
 
     async def say(self, command: dict[str, Any]) -> None:
         """Send a command."""
-        await self._frame(_TEXT, json.dumps(command).encode())
+        await self.frame(json.dumps(command))
+
+    async def frame(self, text: str) -> None:
+        """Send a text frame of just this."""
+        await self._frame(_TEXT, text.encode())
 
     async def ask(self, type_: str, **fields: Any) -> dict[str, Any]:
         """Send a command, and read up to its reply; pushes on the way go to `pushes`."""
@@ -102,7 +106,7 @@ class RawSocket:
                     except ConnectionError:
                         alive = False
                     if not alive:
-                        self.closed = self.closed or 1006
+                        self.closed = 1006
         return self._messages.popleft()
 
     async def until(self, type_: str, **fields: Any) -> dict[str, Any]:

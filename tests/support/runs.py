@@ -10,7 +10,7 @@ from holdfast_protocol import events as ev
 from holdfast_protocol.commands import Deadlines, InputMessage
 from holdfast_protocol.fold import fold
 from holdfast_protocol.transcript import Transcript
-from holdfast_server.agents import Clocks, Context, Message, Output, Profile
+from holdfast_server.agents import AgentFailure, Clocks, Context, Message, Output, Profile
 from holdfast_server.runner import Runner
 from holdfast_server.stores.base import Account, Key, Owner, Record, key_of
 from holdfast_server.stores.log import Log
@@ -134,3 +134,21 @@ def simulate(
     result = sim.run(whole())
     assert not sim.leftover, sim.leftover
     return result
+
+
+BUSY = AgentFailure("busy", "The model is busy.", retryable=True)
+"""A failure that is tried again."""
+
+
+def starts(log: Any) -> list[tuple[int, int, Any, str]]:
+    """How each term of a log began."""
+    return [
+        (event.attempt, event.term, event.keep, event.reason)
+        for event in log.events
+        if isinstance(event, ev.Started)
+    ]
+
+
+async def cancel(bench: Bench, key: Key) -> None:
+    """End it as a person does: by sealing."""
+    await bench.store.seal(key, ev.Cancelled(at=bench.sim.now_ms(), code="user"))

@@ -1,7 +1,9 @@
 """Any server that speaks OpenAI's chat completions: OpenAI itself, vLLM, Ollama, llama.cpp, LiteLLM and so on.
 
 An answer is whole when the server gave a finish_reason, and only then; a stream that just ends is a failure, however
-cleanly it does. The SDK's own retries are off: the runner owns them, knows what was shown, and waits visibly.
+cleanly it does. The SDK's own retries are off: the runner owns them, knows what was shown, and waits visibly. Its models
+of a chunk are left out too: making one takes longer than all that the server does with it, so the SDK reads the stream
+and hands over plain values (`post` with `cast_to=object`).
 
 Options that are passed on are named in openai_prompt.OPTIONS. A model that calls tools ends the answer as `tool_calls`:
 whoever sent the tools along runs them.
@@ -11,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -35,7 +37,6 @@ from .openai_prompt import estimate, options_of, prompt
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream
-    from openai.types.chat import ChatCompletionChunk
 
 CONTEXT_TOKENS: Final = 16_000
 """What is sent of a conversation; most models of today take more, and cost more then."""
@@ -137,20 +138,20 @@ class OpenAIChat:
 
     async def _open(
         self, client: AsyncOpenAI, body: dict[str, Any], headers: dict[str, str]
-    ) -> AsyncStream[ChatCompletionChunk]:
+    ) -> AsyncStream[object]:
         """Begin the stream; a server that does not know `stream_options` is asked without, once and for all.
         Raises: AgentFailure."""
         import openai
 
         while True:
-            asked = dict(body)
+            asked = body | {"stream": True}
             if self._asks_usage:
                 asked["stream_options"] = {"include_usage": True}
             try:
-                stream: AsyncStream[ChatCompletionChunk] = await client.chat.completions.create(
-                    **asked, stream=True, extra_headers=headers
-                )
-                return stream
+                return await client.post(
+                    "/chat/completions", body=asked, cast_to=object, options={"headers": headers},
+                    stream=True, stream_cls=openai.AsyncStream[object],
+                )  # fmt: skip
             except openai.APIStatusError as error:
                 reason = str(error.body or error.message)
                 if self._asks_usage and error.status_code in (400, 422) and _is_about_usage(reason):
@@ -170,9 +171,7 @@ class OpenAIChat:
                     "bad_option", f"The options cannot be sent: {errors.shown(str(error))}"
                 ) from error
 
-    async def _chunks(
-        self, stream: AsyncStream[ChatCompletionChunk], reading: _Reading
-    ) -> AsyncGenerator[ChatCompletionChunk, None]:
+    async def _chunks(self, stream: AsyncStream[object], reading: _Reading) -> AsyncGenerator[object, None]:
         """The chunks, up to the end or, once the answer is whole, up to its usage. Raises: AgentFailure."""
         import openai
 
@@ -226,24 +225,25 @@ class _Reading:
         self._ready: set[str] = set()
         self._usage: Tokens | None = None
 
-    def take(self, chunk: ChatCompletionChunk) -> list[Output]:
+    def take(self, chunk: object) -> list[Output]:
         """What this chunk adds. Raises: AgentFailure."""
-        if chunk.usage is not None:
-            self._usage = _tokens(chunk.usage)
+        fields = _fields(chunk)
+        if fields.get("usage"):
+            self._usage = _tokens(_fields(fields["usage"]))
         out: list[Output] = []
-        choice = next((choice for choice in chunk.choices or () if choice.index in (0, None)), None)
+        choices = map(_fields, fields.get("choices") or ())
+        choice = next((choice for choice in choices if choice.get("index") in (0, None)), None)
         if choice is None:
             return out
-        delta: Any = choice.delta
-        if delta is not None:
-            reasoning = getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None)
-            if isinstance(reasoning, str) and reasoning:
-                out.append(Reasoning(reasoning))
-            out += [Text(text) for text in (delta.content, delta.refusal) if text]
-            for piece in delta.tool_calls or ():
-                self._tool(piece, out)
-        if choice.finish_reason is not None:
-            reason: str = choice.finish_reason
+        delta = _fields(choice.get("delta"))
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if isinstance(reasoning, str) and reasoning:
+            out.append(Reasoning(reasoning))
+        out += [Text(text) for text in (delta.get("content"), delta.get("refusal")) if text]
+        for piece in delta.get("tool_calls") or ():
+            self._tool(_fields(piece), out)
+        reason = choice.get("finish_reason")
+        if reason is not None:
             if reason not in _FINISHES and reason in ("error", "insufficient_system_resource"):
                 raise errors.truncated()
             self.finish = "tool_calls" if self._calls and reason == "stop" else _FINISHES.get(reason, "stop")
@@ -256,23 +256,30 @@ class _Reading:
         out: list[Output] = [self._usage] if self._usage is not None else []
         return [*out, End(self.finish or "stop")]
 
-    def _tool(self, piece: Any, out: list[Output]) -> None:
-        function = piece.function
-        index = piece.index if piece.index is not None else len(self._calls)
+    def _tool(self, piece: Mapping[str, Any], out: list[Output]) -> None:
+        function = _fields(piece.get("function"))
+        index = piece.get("index")
+        if index is None:
+            index = len(self._calls)
         call_id = self._calls.get(index)
         if call_id is None:
-            call_id = self._calls[index] = piece.id or f"call_{index}"
-            out.append(ToolCallBegin(call_id, (function and function.name) or "", where="client"))
-        if function is not None and function.arguments:
-            out.append(ToolArguments(call_id, function.arguments))
+            call_id = self._calls[index] = piece.get("id") or f"call_{index}"
+            out.append(ToolCallBegin(call_id, function.get("name") or "", where="client"))
+        if function.get("arguments"):
+            out.append(ToolArguments(call_id, function["arguments"]))
 
 
-def _tokens(usage: Any) -> Tokens:
-    outputs = getattr(usage, "completion_tokens_details", None)
-    inputs = getattr(usage, "prompt_tokens_details", None)
+def _fields(value: object) -> Mapping[str, Any]:
+    """The fields of a JSON object; none where something else, or nothing, stands."""
+    return value if isinstance(value, dict) else {}
+
+
+def _tokens(usage: Mapping[str, Any]) -> Tokens:
+    outputs = _fields(usage.get("completion_tokens_details"))
+    inputs = _fields(usage.get("prompt_tokens_details"))
     return Tokens(
-        input_tokens=usage.prompt_tokens or 0,
-        output_tokens=usage.completion_tokens or 0,
-        reasoning_tokens=getattr(outputs, "reasoning_tokens", None) or 0,
-        cached_tokens=getattr(inputs, "cached_tokens", None) or 0,
+        input_tokens=usage.get("prompt_tokens") or 0,
+        output_tokens=usage.get("completion_tokens") or 0,
+        reasoning_tokens=outputs.get("reasoning_tokens") or 0,
+        cached_tokens=inputs.get("cached_tokens") or 0,
     )

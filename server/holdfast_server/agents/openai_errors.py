@@ -7,10 +7,11 @@ the request must be another. The server's own words are passed on only where the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 from .base import AgentFailure
 
@@ -75,14 +76,15 @@ def of_status(
     )
 
 
-def of_error_object(body: Any, text: str) -> AgentFailure:
-    """The failure for an error in the middle of a stream. What is not known to be the request's fault may pass."""
+def of_error_object(body: Any, text: str, masked: Callable[[str], str] = str) -> AgentFailure:
+    """The failure for an error in the middle of a stream. What is not known to be the request's fault may pass. `masked`
+    takes out of the server's words what is secret."""
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
     nested = fields.get("error")
     if isinstance(nested, dict):
         fields = nested
     kinds = {str(fields.get("type")), str(fields.get("code"))}
-    reason = shown(str(fields.get("message") or text))
+    reason = shown(masked(str(fields.get("message") or text)))
     if kinds & _REQUEST:
         return AgentFailure("upstream_refused", f"The model's server refuses this request: {reason}")
     code = "rate_limited" if kinds & _BUSY and any("rate" in kind for kind in kinds) else "upstream_error"
@@ -107,6 +109,12 @@ def truncated() -> AgentFailure:
 def garbled() -> AgentFailure:
     """The failure for a stream that cannot be read."""
     return _busy("upstream_garbled", "The model's server sent something that is no answer.", None)
+
+
+def address(base_url: str) -> str:
+    """A base URL as people may see it: without user, password and query, which may be secret."""
+    parts = urlsplit(base_url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def shown(reason: str) -> str:

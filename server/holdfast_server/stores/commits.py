@@ -259,8 +259,13 @@ class CommitQueue:
         stage.abandon()
         self._full = isinstance(error, StorageFull)
         self._refusal = (asyncio.get_running_loop().time(), str(error))
+        again: list[_Operation[Any]] = []
         for judged in results:
-            _refuse(judged.operation, error)
+            if self._full and judged.operation.frees and not stage.frees:
+                again.append(judged.operation)  # it may use the reserve, but was not asked alone: at once, once more
+            else:
+                _refuse(judged.operation, error)
+        self._operations.extendleft(reversed(again))
         for writer in reversed(writers):
             if self._closing:
                 writer.fail(error)

@@ -32,6 +32,7 @@ from .base import (
     JournalSealed,
     Key,
     LogWriter,
+    NotWaiting,
     Opened,
     Owner,
     Record,
@@ -216,9 +217,11 @@ class EmbeddedStore:
         try:
             return await self._outside(key, lambda stage: stage.put_input(key, item))
         except JournalSealed:
-            journal = await self.log(key)
-            if any((known.kind, known.id) == (item.kind, item.id) for known in journal.inbox):
-                return False
+            for known in (await self.log(key)).inbox:  # packed: judged as the stage judges what is in memory
+                if (known.kind, known.id) == (item.kind, item.id):
+                    if item.kind == "decision" and (known.value, known.digest) != (item.value, item.digest):
+                        raise NotWaiting(f"{item.id} was decided otherwise") from None
+                    return False
             raise
 
     async def seal(self, key: Key, outcome: Outcome) -> Log:

@@ -1,106 +1,37 @@
 """Requests as doors see them: where a message goes, what is the same request, who may see it."""
 
 import asyncio
-import itertools
-from pathlib import Path
-from typing import Any
+from contextlib import AsyncExitStack
 
 import pytest
 
 from holdfast_protocol.commands import InputMessage, Submission
 from holdfast_protocol.errors import ProtocolError
-from holdfast_protocol.events import Completed, Delta, PartDone, PartStarted, Started, Waiting
-from holdfast_server.admission import Admission, Bounds
-from holdfast_server.agents.base import Profile
-from holdfast_server.chats import Chats, UnknownMessage
-from holdfast_server.feed import Feed
-from holdfast_server.journal import Journal, place
-from holdfast_server.projector import Projector
-from holdfast_server.requests import Requests, hash_of
-from holdfast_server.stores.base import NotWaiting, Owner, RequestConflict, UnknownRequest, key_of
-from holdfast_server.stores.log import Log
-from holdfast_server.stores.memory import MemoryStore
-from holdfast_server.tasks import Tasks
-
-ADA = Owner("", "ada")
-EVE = Owner("", "eve")
-NOW = 1_800_000_000_000
-
-
-class Bench:
-    """The parts under the doors, with a memory store and a real history."""
-
-    def __init__(self, folder: Path, **bounds: int) -> None:
-        self.ticks = itertools.count(NOW)
-        self.ids = itertools.count(1)
-        self.store = MemoryStore(now_ms=self.now_ms)
-        self.journal = Journal(self.store, now_ms=self.now_ms)
-        self.chats = Chats(f"sqlite+aiosqlite:///{folder / 'history.db'}", now_ms=self.now_ms, undo_s=0)
-        self.tasks = Tasks("test")
-        self.projector = Projector(self.store, self.chats, self.tasks)
-        self.admission = Admission(self.journal, Bounds(**bounds))
-        self.requests = Requests(
-            self.journal,
-            self.chats,
-            self.projector,
-            self.admission,
-            profiles={"demo": Profile("demo"), "other": Profile("other")},
-            default_agent="demo",
-            now_ms=self.now_ms,
-            new_id=lambda: f"id-{next(self.ids)}",
-        )
-        self.feed = Feed(self.journal, self.requests.first_chats, nonce=lambda: "00000000")
-        self.chats.observe(self.feed.chat_changed)
-
-    def now_ms(self) -> int:
-        return next(self.ticks)
-
-    async def answer(self, text: str = "answer") -> Log:
-        """Claim the next request and answer it."""
-        claim = await self.store.claim()
-        assert claim is not None
-        writer = self.store.writer(claim)
-        at = self.now_ms()
-        writer.put(Started(at=at, attempt=1, term=claim.term, nonce=claim.nonce))
-        writer.put(PartStarted(at=at, part=0, kind="text"))
-        writer.put(Delta(at=at, part=0, text=text))
-        writer.put(PartDone(at=at, part=0))
-        writer.put(Completed(at=at, code="stop"))
-        await writer.flush()
-        return claim.log
+from holdfast_protocol.events import Started, Waiting
+from holdfast_server.chats import UnknownMessage
+from holdfast_server.journal import place
+from holdfast_server.requests import hash_of
+from holdfast_server.stores.base import NotWaiting, RequestConflict, UnknownRequest, key_of
+from tests.support.parts import ADA, EVE, NOW, ask, parts_in
 
 
 @pytest.fixture
 async def make(tmp_path):
-    """Make benches, and take them down."""
-    made: list[Bench] = []
+    """Make parts with their own bounds."""
+    async with AsyncExitStack() as stack:
 
-    async def start(**bounds):
-        folder = tmp_path / str(len(made))
-        folder.mkdir()
-        bench = Bench(folder, **bounds)
-        await bench.store.start()
-        await bench.chats.start()
-        await bench.projector.start()
-        made.append(bench)
-        return bench
+        async def start(**bounds):
+            folder = tmp_path / str(len(list(tmp_path.iterdir())))
+            folder.mkdir()
+            return await stack.enter_async_context(parts_in(folder, **bounds))
 
-    yield start
-    for bench in made:
-        await bench.projector.close()
-        await bench.tasks.close()
-        await bench.chats.close()
-        await bench.store.close()
+        yield start
 
 
 @pytest.fixture
 async def bench(make):
-    """One bench."""
+    """Parts."""
     return await make()
-
-
-def ask(**fields: Any) -> Submission:
-    return Submission(**{"chat_id": "c1", "text": "why?", **fields})
 
 
 async def test_the_same_request_is_one_however_often_it_is_sent(bench):
@@ -231,58 +162,6 @@ async def test_a_parent_must_be_there(bench):
         await bench.requests.submit(ADA, ask(parent_id="nowhere"))
 
 
-async def test_bounds_on_open_requests(make):
-    """One owner's bound does not touch another's; what ends makes room; a drain refuses all, retryably."""
-    bench = await make(user_open_max=2, open_max=3)
-    for number in range(2):
-        await bench.requests.submit(ADA, ask(chat_id=f"c{number}", request_id=f"r{number}"))
-    with pytest.raises(ProtocolError) as error:
-        await bench.requests.submit(ADA, ask(chat_id="c9"))
-    assert (error.value.code, error.value.retryable) == ("too_many_requests", True)
-    again = await bench.requests.submit(ADA, ask(chat_id="c0", request_id="r0"))
-    assert not again.created
-    await bench.requests.submit(EVE, ask())
-    with pytest.raises(ProtocolError) as error:
-        await bench.requests.submit(EVE, ask(chat_id="c2"))
-    assert error.value.code == "overloaded"
-    await bench.answer()
-    assert bench.admission.open_count == 2
-    await bench.requests.submit(ADA, ask(chat_id="c9"))
-    bench.admission.draining = True
-    with pytest.raises(ProtocolError) as error:
-        await bench.requests.submit(EVE, ask(chat_id="c3"))
-    assert (error.value.code, error.value.retryable) == ("draining", True)
-
-
-async def test_many_at_once_do_not_pass_the_bound_together(make):
-    """Of fifty parallel submits at a bound of five, exactly five are opened."""
-    bench = await make(user_open_max=5)
-    submits = (bench.requests.submit(ADA, ask(chat_id=f"c{number}")) for number in range(50))
-    results = await asyncio.gather(*submits, return_exceptions=True)
-    assert sum(not isinstance(result, BaseException) for result in results) == 5
-    assert {error.code for error in results if isinstance(error, ProtocolError)} == {"too_many_requests"}
-
-
-async def test_live_bytes_shed_new_requests_and_come_back(make):
-    """At the memory bound new requests are refused; what runs goes on."""
-    bench = await make(live_bytes_max=10_000)
-    await bench.requests.submit(ADA, ask(request_id="r1"))
-    claim = await bench.store.claim()
-    assert claim is not None
-    writer = bench.store.writer(claim)
-    writer.put(Started(at=NOW, attempt=1, term=claim.term, nonce=claim.nonce))
-    writer.put(PartStarted(at=NOW, part=0, kind="text"))
-    writer.put(Delta(at=NOW, part=0, text="x" * 9_000))
-    await writer.flush()
-    with pytest.raises(ProtocolError) as error:
-        await bench.requests.submit(EVE, ask())
-    assert error.value.code == "overloaded"
-    writer.put(Completed(at=NOW, code="stop"))
-    await writer.flush()
-    assert bench.admission.live_bytes == 0
-    await bench.requests.submit(EVE, ask())
-
-
 async def test_every_verb_knows_only_the_owners_requests(bench):
     """Foreign looks like absent (I9)."""
     await bench.requests.submit(ADA, ask(request_id="r1"))
@@ -378,36 +257,3 @@ async def test_a_purged_request_answers_from_the_history(bench):
     assert place(found, cursor) == (0, "purged")
     again = await bench.requests.submit(ADA, ask(request_id="r1"))
     assert not again.created
-
-
-async def test_the_feed_tells_of_chats_and_requests(bench):
-    """Whole rows with rising versions; a reader with a cursor gets what it missed, another a snapshot."""
-    start = bench.feed.place(ADA, None)
-    assert start.reset == "start"
-    cursor = bench.feed.cursor(ADA)
-    await bench.requests.submit(ADA, ask(request_id="r1", text="Why is the sky blue?"))
-    await bench.answer()
-    await bench.projector.catch_up()
-    position = bench.feed.place(ADA, cursor)
-    assert position.reset is None
-    read = bench.feed.read(ADA, position.offset, 100)
-    assert read is not None
-    requests = [event.request for event in read[0] if hasattr(event, "request")]
-    chats = [event.chat for event in read[0] if hasattr(event, "chat")]
-    assert (requests[0].status, requests[-1].status) == ("queued", "completed")
-    assert [row.version for row in requests] == sorted({row.version for row in requests})
-    assert chats[-1].title == "Why is the sky blue?"
-    rows, _ = await bench.feed.snapshot(ADA)
-    assert [type(row).__name__ for row in rows] == ["FeedChat"]
-    assert bench.feed.tail(EVE) == 0
-
-
-async def test_a_feed_cursor_that_does_not_belong_is_told_so(bench):
-    """Another life, ahead, or behind what is kept."""
-    assert bench.feed.place(ADA, "0-0.ffffffff").reset == "unknown_epoch"
-    assert bench.feed.place(ADA, "5-0.00000000").reset == "ahead"
-    for _ in range(1_005):
-        bench.feed.chat_changed(ADA, None)
-    assert bench.feed.place(ADA, "0-0.00000000").reset == "purged"
-    assert bench.feed.read(ADA, 0, 10) is None
-    assert bench.feed.place(ADA, "1005-0.00000000").reset is None

@@ -9,7 +9,6 @@ from typing import Any
 
 import openai
 import pytest
-from openai.types.chat import ChatCompletionChunk
 
 from holdfast_protocol.transcript import Transcript
 from holdfast_server.agents import (
@@ -31,22 +30,9 @@ from holdfast_server.stores.base import Owner
 from tests.support.simloop import SimLoop
 
 
-def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, **more: Any) -> ChatCompletionChunk:
+def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, **more: Any) -> dict[str, Any]:
     choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
-    return ChatCompletionChunk.construct(
-        **{
-            **ChatCompletionChunk.construct(choices=choices, usage=None).model_dump(),
-            "choices": [_namespace(choice) for choice in choices],
-            **{key: _namespace(value) for key, value in more.items()},
-        }
-    )
-
-
-def _namespace(value: Any) -> Any:
-    if isinstance(value, dict):
-        defaults = {"content": None, "refusal": None, "tool_calls": None} if "index" not in value else {}
-        return SimpleNamespace(**defaults | {key: _namespace(item) for key, item in value.items()})
-    return [_namespace(item) for item in value] if isinstance(value, list) else value
+    return {"choices": choices, "usage": None, **more}
 
 
 class Stream:
@@ -70,15 +56,17 @@ class Stream:
 
 
 class Client:
-    """Gives the answers of `create` in order, and keeps what was asked."""
+    """Gives the answers of `post` in order, and keeps what was asked."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.asked: list[dict[str, Any]] = []
-        self.chat = SimpleNamespace(completions=self)
+        self.headers: dict[str, str] = {}
 
-    async def create(self, **asked: Any) -> Stream:
-        self.asked.append(asked)
+    async def post(self, path: str, *, body: dict[str, Any], options: dict[str, Any], **_: Any) -> Stream:
+        assert (path, body["stream"]) == ("/chat/completions", True)
+        self.asked.append(body)
+        self.headers = options["headers"]
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -190,10 +178,22 @@ def test_calls_without_index_or_id_are_calls_of_their_own():
 def test_a_repeated_call_can_be_told_from_a_new_one():
     """The key names request, attempt and owner, for two owners may use the same id."""
     _, client = said([chunk({"content": "a"}, "stop")])
-    headers = client.asked[0]["extra_headers"]
-    assert headers["x-request-id"] == "r"
-    assert headers["Idempotency-Key"].startswith("r.2.")
-    assert len(headers["Idempotency-Key"]) == len("r.2.") + 16
+    assert client.headers["x-request-id"] == "r"
+    assert client.headers["Idempotency-Key"].startswith("r.2.")
+    assert len(client.headers["Idempotency-Key"]) == len("r.2.") + 16
+
+
+def test_fields_of_another_kind_are_left_out():
+    """Chunks are read as they come: what is no object, or null where a list should be, adds nothing."""
+    odd: list[Any] = [
+        None,
+        [],
+        {"choices": None},
+        {"choices": [None]},
+        {"choices": [{"index": 0, "delta": None}]},
+    ]
+    outputs, _ = said([*odd, chunk({"content": "a", "tool_calls": None}, "stop")])
+    assert outputs == [Text("a"), End("stop")]
 
 
 async def test_an_agent_without_a_key_says_so():
