@@ -42,9 +42,7 @@ async def run(scale: Scale) -> Report:
     return report
 
 
-async def _slope(
-    table: Table, name: str, node: Node, steps: tuple[int, ...], begin_one: Begin, scale: Scale
-) -> float:
+async def _slope(table: Table, name: str, node: Node, steps: tuple[int, ...], begin_one: Begin) -> float:
     """KiB per thing."""
     held: list[tuple[int, int]] = []
     sockets: list[Socket] = []

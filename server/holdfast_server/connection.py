@@ -66,8 +66,15 @@ class DeliveryLimits:
     abort_grace_s: float = 1.0
     """Between that close and the end of the transport, so that a reader that wakes up learns why."""
 
+    poll_first_s: float = 0.001
+    """How soon a connection that has just become full is looked at: on a near network it has drained by then, and a reader
+    who comes back to a long answer gets its next page. From then on twice as long each time while none has drained."""
+
     poll_s: float = 0.02
-    """How often a full connection is looked at: about the time in which it drains at 3 MB/s."""
+    """How often full connections are looked at in the end: about the time in which one drains at 3 MB/s."""
+
+    poll_each_s: float = 0.00002
+    """And never more often than this for each of them, so that looking at many takes a small part of the loop's time."""
 
     sweep_s: float = 1.0
     """How often every cursor is compared with its log, so that any wake-up may be lost (I7)."""

@@ -54,6 +54,7 @@ class Delivery:
         self._blocked: dict[Lane, None] = {}  # the same without room
         self._turn_handle: asyncio.Handle | None = None
         self._poll_handle: asyncio.TimerHandle | None = None
+        self._pause_s = 0.0  # before the next look at the full connections
         self._sweep_handle: asyncio.TimerHandle | None = None
         journal.observe(self._changed)
 
@@ -269,9 +270,9 @@ class Delivery:
             self._serve_soon(lane)
         else:
             self._ready.pop(lane, None)
-            self._blocked[lane] = None
-            if self._poll_handle is None:
-                self._poll_handle = asyncio.get_running_loop().call_later(self.limits.poll_s, self._poll)
+            if lane not in self._blocked:
+                self._blocked[lane] = None
+                self._look_soon(self.limits.poll_first_s)
 
     def _fail(self, sources: Sequence[Source], error: Exception) -> None:
         """What these sources read cannot be read: their connections are told to begin anew."""
@@ -290,14 +291,26 @@ class Delivery:
 
     def _poll(self) -> None:
         """Look at the full connections."""
-        loop = asyncio.get_running_loop()
         self._poll_handle = None
-        now = loop.time()
+        now = asyncio.get_running_loop().time()
+        before = len(self._blocked)
         for lane in list(self._blocked):
             lane.look(now)
             self.drained(lane.connection)
         if self._blocked:
-            self._poll_handle = loop.call_later(self.limits.poll_s, self._poll)
+            pause_s = self.limits.poll_first_s if len(self._blocked) < before else self._pause_s * 2
+            self._look_soon(pause_s)
+
+    def _look_soon(self, pause_s: float) -> None:
+        """Look at the full connections after so long, or when that is due anyway."""
+        limits, loop = self.limits, asyncio.get_running_loop()
+        self._pause_s = min(max(pause_s, len(self._blocked) * limits.poll_each_s), limits.poll_s)
+        at = loop.time() + self._pause_s
+        if self._poll_handle is not None:
+            if self._poll_handle.when() <= at:
+                return
+            self._poll_handle.cancel()
+        self._poll_handle = loop.call_at(at, self._poll)
 
     def _sweep(self) -> None:
         """Compare every cursor with its log, and close connections that take nothing."""

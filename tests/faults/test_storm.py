@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from holdfast_client import connect
-from tests.support.kernel import open_files, rss_bytes, threads
+from tests.support.kernel import open_sockets, rss_bytes, threads
 from tests.support.raw_socket import RawSocket
 from tests.support.serving import Server
 
@@ -29,15 +29,15 @@ DEMO = '[agents.demo]\nkind = "demo"\npace = 0\n'
 ROOM = f"[limits]\nuser_connections_max = {2 * STORM}\nanonymous_connections_max = {2 * STORM}\n"
 
 
-async def settled(server: Server, files: int) -> None:
-    """Returns once the server holds no more descriptors than that."""
-    while open_files(server.process.pid) > files:  # noqa: ASYNC110 - the kernel tells nobody
+async def settled(server: Server, sockets_before: int) -> None:
+    """Returns once the server holds no more sockets than that."""
+    while open_sockets(server.process.pid) > sockets_before:  # noqa: ASYNC110 - the kernel tells nobody
         await asyncio.sleep(0.1)
 
 
 async def test_a_storm(tmp_path):
     """Everybody comes at once, is let in and served, and goes without a word, twice: afterwards the server has as many
-    descriptors and threads as before, the second storm finds the memory of the first, and answers are given as ever."""
+    sockets and threads as before, the second storm finds the memory of the first, and answers are given as ever."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < STORM + 500:
         pytest.skip(f"{hard} descriptors are permitted, and this takes {STORM + 500}")
@@ -46,7 +46,7 @@ async def test_a_storm(tmp_path):
         pid = server.process.pid
         async with connect(server.url) as client:
             await (await client.submit("Hello?")).result()
-            files, before = open_files(pid), rss_bytes(pid)
+            sockets_before, before = open_sockets(pid), rss_bytes(pid)
             held = []
             for number in range(2):
                 places = asyncio.Semaphore(AT_ONCE)
@@ -58,11 +58,11 @@ async def test_a_storm(tmp_path):
                         return ws
 
                 sockets = await asyncio.gather(*(one() for _ in range(STORM)))
-                assert open_files(pid) >= files + STORM
+                assert open_sockets(pid) >= sockets_before + STORM
                 held.append(rss_bytes(pid) - before)
                 for ws in sockets:
                     ws.close(reset=number == 0)
-                await settled(server, files)
+                await settled(server, sockets_before)
             assert held[0] <= STORM * RSS_PER_CONNECTION_BYTES_MAX
             assert held[1] <= held[0] * 1.25 + 8 * 1024 * 1024, "what a connection was is not given back"
             assert threads(pid) <= 40
@@ -73,7 +73,7 @@ async def test_connections_over_the_bound_are_told_and_leave_nothing(tmp_path):
     """Strangers of one address beyond the bound are closed with 4429; when those before them go, others come in."""
     tokens = '[identity]\nkind = "tokens"\ntokens = [{token = "good-token", user = "ann"}]\n'
     async with asyncio.timeout(BOUND_S), Server(tmp_path, toml=DEMO + tokens) as server:
-        files = open_files(server.process.pid)
+        sockets_before = open_sockets(server.process.pid)
         strangers = [await RawSocket.open(server.port) for _ in range(60)]
         refused = 0
         for ws in strangers[20:]:
@@ -81,10 +81,10 @@ async def test_connections_over_the_bound_are_told_and_leave_nothing(tmp_path):
             refused += ws.closed == 4429
         assert refused == 40
         known = await RawSocket.open(server.port, headers={"Authorization": "Bearer good-token"})
-        assert known.closed is None or await known.message() is None
+        assert (await known.ask("hello"))["type"] == "welcome", "strangers keep out one who has shown a token"
         for ws in (*strangers, known):
             ws.close()
-        await settled(server, files)
+        await settled(server, sockets_before)
         async with connect(server.url, token="good-token") as client:
             assert (await (await client.submit("Hello?")).result()).status == "completed"
 
@@ -94,7 +94,7 @@ async def test_those_who_say_nothing_are_closed(tmp_path):
     without its hello: each is closed by the server after a while, and its descriptor is free."""
     tokens = '[identity]\nkind = "tokens"\ntokens = [{token = "good-token", user = "ann"}]\n'
     async with asyncio.timeout(BOUND_S), Server(tmp_path, toml=DEMO + tokens) as server:
-        files = open_files(server.process.pid)
+        sockets_before = open_sockets(server.process.pid)
 
         async def silent(first: str, then: str = "") -> str:
             """Says `first`, then `then` a byte a second; returns when the server has closed."""
@@ -134,4 +134,4 @@ async def test_those_who_say_nothing_are_closed(tmp_path):
             ),
         )
         assert len(ends) == 9
-        await settled(server, files)
+        await settled(server, sockets_before)

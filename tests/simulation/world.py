@@ -17,6 +17,7 @@ from holdfast_server.stores.base import key_of
 from tests.simulation.chaos import Chaos
 from tests.simulation.client import SimClient
 from tests.simulation.evidence import Evidence
+from tests.simulation.loop import WorldLoop
 from tests.simulation.machine import Machine
 from tests.simulation.plan import DELAYS, RATES, SWARM, plan_of
 from tests.simulation.quiet import quiet
@@ -24,7 +25,6 @@ from tests.simulation.server import OWNERS
 from tests.simulation.upstream import Upstream
 from tests.support.faults import Faults
 from tests.support.lossy_link import LossyLink
-from tests.support.simloop import SimLoop
 
 SETTLE_S: Final = 60.0
 """Virtual time in which everything must have an outcome and everybody must have caught up, once faults have stopped:
@@ -45,7 +45,7 @@ class World:
 
     def __init__(self, seed: int, *, record: bool = False) -> None:
         self.seed = seed
-        self.sim = SimLoop(seed, turns_max=TURNS_MAX, record=record)
+        self.sim = WorldLoop(seed, turns_max=TURNS_MAX, record=record)
         self.faults = Faults(seed, RATES, DELAYS, swarm=SWARM)
         self.plan = plan_of(seed)
         self.evidence = Evidence(seed)

@@ -33,23 +33,25 @@ class Gate:
         self._anonymous: Counter[str] = Counter()
         self._users: Counter[Owner] = Counter()
 
-    def enter(self, address: str) -> Refusal | Pass:
-        """A connection came; the pass counts it until it is given back."""
+    def enter(self, address: str | None) -> Refusal | Pass:
+        """A connection came from that address; None: it is known whose it is, and strangers who share the address (behind
+        a proxy, that may be all of them) do not keep it out. The pass counts it until it is given back."""
         if self.total >= self._total_max:
             return FULL
-        if self._anonymous[address] >= self._anonymous_max:
-            return TOO_MANY_OF_ADDRESS
+        if address is not None:
+            if self._anonymous[address] >= self._anonymous_max:
+                return TOO_MANY_OF_ADDRESS
+            self._anonymous[address] += 1
         self.total += 1
-        self._anonymous[address] += 1
         return Pass(self, address)
 
 
 class Pass:
     """One connection's place in the counts."""
 
-    def __init__(self, gate: Gate, address: str) -> None:
+    def __init__(self, gate: Gate, address: str | None) -> None:
         self._gate = gate
-        self._address: str | None = address
+        self._address = address
         self._owner: Owner | None = None
         self._held = True
 

@@ -143,7 +143,7 @@ class WebSocketDoor:
             return _plain(400, "That is not a WebSocket handshake.")
         token = _bearer(request)
         owner = self._identity.owner_of(token)
-        entry = self._gate.enter(request.remote or "")
+        entry = self._gate.enter((request.remote or "") if owner is None else None)
         try:
             await ws.prepare(request)
             refusal = self._refusal(request, name, token, owner, entry)

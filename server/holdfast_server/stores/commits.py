@@ -262,7 +262,7 @@ class CommitQueue:
         again: list[_Operation[Any]] = []
         for judged in results:
             if self._full and judged.operation.frees and not stage.frees:
-                again.append(judged.operation)  # it may use the reserve, but was not asked alone: at once, once more
+                again.append(judged.operation)  # alone it may use the reserve
             else:
                 _refuse(judged.operation, error)
         self._operations.extendleft(reversed(again))

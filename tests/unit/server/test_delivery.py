@@ -9,7 +9,7 @@ from holdfast_protocol.pushes import CaughtUp, Notice, Page
 from holdfast_server.connection import DeliveryLimits
 from holdfast_server.journal import place
 from holdfast_server.pages import FRAME_BYTES_MAX
-from tests.support.readers import CountingCodec
+from tests.support.readers import CountingCodec, FakeConnection
 from tests.support.scene import Scene, play, whole
 
 
@@ -117,6 +117,40 @@ def test_the_byte_bound_holds_at_every_instant() -> None:
         assert reader.peak <= 64 * 1024 + FRAME_BYTES_MAX
         for pen in pens:
             assert reader.transcript(pen.request_id) == whole(pen)
+
+    play(scene)
+
+
+def test_a_full_connection_is_looked_at_soon_and_then_less_often() -> None:
+    """Who drains at once gets the next page within milliseconds; looking at who does not costs ever less, down to a floor."""
+
+    class Looked(FakeConnection):
+        looks = 0
+
+        @property
+        def buffered(self) -> int:
+            self.looks += 1
+            return super().buffered
+
+    async def scene(s: Scene) -> None:
+        pen = await s.desk.run("r")
+        for _ in range(80):
+            await pen.say("x" * 10_000)
+        quick = s.connect()
+        stuck = Looked(s.codec)
+        s.delivery.join(stuck)
+        quick.reading = stuck.reading = False
+        s.follow(stuck, pen)
+        await asyncio.sleep(0.5)
+        s.follow(quick, pen)
+        for _ in range(5):
+            await asyncio.sleep(0.003)
+            quick.take()
+        assert quick.transcript("r") == whole(pen)
+        await asyncio.sleep(0.1)
+        before = stuck.looks
+        await asyncio.sleep(1.0)
+        assert stuck.looks - before < 300
 
     play(scene)
 
