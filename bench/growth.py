@@ -44,7 +44,7 @@ async def run(scale: Scale) -> Report:
                 "readers of one stream": (readers, scale.pick(10, 2)),
                 "answers at once": (answers, scale.pick(50, 2)),
             },
-            repeats=scale.pick(3, 1),
+            repeats=scale.pick(2, 1),
         )
 
 

@@ -15,6 +15,7 @@ from tests.support.script import Script
 
 from .nodes import Node, holdfast, program, quiet_client
 from .report import Report, Scale, Table, quantile, spread, times
+from .streams import cancel
 from .wire import Socket, crowd, texts_of_pages, texts_of_peer
 
 RATE = 50
@@ -120,11 +121,13 @@ async def _one(
             first, cpu = loop.time(), node.cpu_s
             await asyncio.sleep(scale.measured_s)
             last, used = loop.time(), node.cpu_s - cpu
-        # an answer does not end with its connection: the next repetition must not share the core with it
-        end = b'"sealed":true' if name == "Holdfast" else b'"end": true'
-        await asyncio.gather(*(socket.until(end) for socket in sockets))
+        if (
+            name == "Holdfast"
+        ):  # an answer does not end with its connection, and must not load the next repetition
+            await cancel(dict(zip(ids, sockets, strict=True)))
         for socket in sockets:
             socket.close()
+        await asyncio.sleep(scale.settle_s)
     read = texts_of_pages if name == "Holdfast" else texts_of_peer
     arrived = {
         request_id: list(_arrivals(read(socket)))

@@ -62,13 +62,17 @@ async def _ours(node: Node, streams: int, readers: int, scale: Scale) -> float:
     deltas = 60 * RATE  # longer than it is looked at
     with quiet_client():
         sockets = [await Socket.open(node.port) for _ in range(streams * readers)]
-        first: dict[str, Socket] = {}
-        for number in range(streams):
-            request_id = str(uuid.uuid4())
-            first[request_id], *others = sockets[number::streams]
-            asked = submission("paced", request_id=request_id, rate=RATE, deltas=deltas)
-            await first[request_id].ask(asked, b'"submitted"')
-            for other in others:
+        first = {str(uuid.uuid4()): sockets[number] for number in range(streams)}
+        await asyncio.gather(
+            *(
+                socket.ask(
+                    submission("paced", request_id=request_id, rate=RATE, deltas=deltas), b'"submitted"'
+                )
+                for request_id, socket in first.items()
+            )
+        )
+        for number, request_id in enumerate(first):
+            for other in sockets[number + streams :: streams]:
                 other.send({"type": "subscribe", "ref": 2, "request_id": request_id})
         delivered, used = await _measure(node, sockets, scale)
         await cancel(first)

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -194,19 +194,25 @@ class Node:
             await agent.close()
 
     async def _sweep(self) -> None:
-        """What is done by the clock: compaction, purge, erasing what was deleted."""
+        """What is done by the clock: erasing what was deleted, compaction, purge. None of them waits for another that fails:
+        a history that takes nothing must not keep the journals from making room."""
         store = self.config.store
         last_compaction = time.monotonic()
+
+        async def purge() -> None:
+            await self.store.purge(now_ms() - int(store.keep_days * 86_400_000), store.keep_bytes)
+
         while True:
             await asyncio.sleep(SWEEP_S)
-            try:
-                await self.requests.erase_due()
-                if time.monotonic() - last_compaction >= store.compact_every_s:
-                    last_compaction = time.monotonic()
-                    await self.store.compact()
-                    await self.store.purge(now_ms() - int(store.keep_days * 86_400_000), store.keep_bytes)
-            except Exception:
-                log.exception("sweep failed; it is tried again")
+            due: list[Callable[[], Awaitable[object]]] = [self.requests.erase_due]
+            if time.monotonic() - last_compaction >= store.compact_every_s:
+                last_compaction = time.monotonic()
+                due += [self.store.compact, purge]
+            for work in due:
+                try:
+                    await work()
+                except Exception:
+                    log.exception("sweep failed; it is tried again", work=work.__name__)
 
 
 def make_identity(config: Config) -> Identity:

@@ -137,6 +137,10 @@ class Projector:
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, RETRY_S_MAX)
                 continue
+            except Exception:  # a bug, whosever it is, must not end the only loop that writes the history
+                log.exception("the history is behind; it is tried again")
+                await asyncio.sleep(RETRY_S_MAX)
+                continue
             sweep = await self._wait()
 
     async def _wait(self) -> bool:

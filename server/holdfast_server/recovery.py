@@ -64,6 +64,8 @@ def beginning(claim: Claim, fold: Fold, profile: Profile, at: int) -> Begin | ev
     """How the claimed request goes on, by the state it is in and the agent's declared recovery. `fold`: of its log."""
     started = fold.started
     if started is None:
+        if claim.term > profile.retries + EARLY_ENDS_MAX:
+            return _interrupted(at, "too_often", "The server stopped too often just before it ran.")
         return Begin(1, "all", "first")
     if fold.status == "waiting":  # also if whoever claimed it before died before it could begin
         return Begin(started.attempt, "all", "resumed")
@@ -87,6 +89,10 @@ def beginning(claim: Claim, fold: Fold, profile: Profile, at: int) -> Begin | ev
         )
     return Begin(attempt, kept(fold), reason)
 
+
+EARLY_ENDS_MAX: Final = 3
+"""Claims beyond the retries that may end before their first event was durable: by redeploys, or because the request
+itself kills the server at its first step."""
 
 _HANDED_OVER: Final[ev.Reason] = "handed_over"
 _RECOVERED: Final[ev.Reason] = "recovered"

@@ -43,6 +43,11 @@ class Source:
         """Whether there is something to pull."""
         raise NotImplementedError
 
+    @property
+    def midway(self) -> bool:
+        """Whether it keeps something that the next pulls hand over."""
+        return False
+
     def pull(self) -> list[bytes]:
         """The next frames: about one page, nothing if there is nothing."""
         raise NotImplementedError
@@ -99,10 +104,14 @@ class Lane:
         return self.mark > 0 and now - self.progressed_at >= self._limits.no_progress_s
 
     def queue(self, source: Source) -> None:
-        """The source waits for its turn."""
+        """The source waits for its turn. One that is in the middle of something goes on first: what it keeps for that is
+        then kept once for the lane, not once for each of its sources."""
         if not source.queued:
             source.queued = True
-            self.behind.append(source)
+            if source.midway:
+                self.behind.appendleft(source)
+            else:
+                self.behind.append(source)
 
 
 class Topic:
@@ -172,6 +181,10 @@ class Subscription(Source):
     def behind(self) -> bool:
         log = self.topic.log
         return log.erased or not self.caught_up or self.cursor != log.tail
+
+    @property
+    def midway(self) -> bool:
+        return self._shot is not None
 
     def pull(self) -> list[bytes]:
         log, codec = self.topic.log, self.lane.connection.codec

@@ -7,11 +7,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-import msgspec
 import pytest
 
 from holdfast_client import connect
-from holdfast_client.session import Session, Welcomed
+from tests.support.impatience import make_impatient
 from tests.support.proxy import CutAfter, Direction, Ending, FaultProxy
 from tests.support.script import Script, expected_text, scripted
 from tests.support.serving import Server, openai_toml
@@ -107,19 +106,7 @@ async def test_the_reply_to_a_submit_is_cut(tmp_path):
 
 async def test_a_connection_that_falls_silent(tmp_path, monkeypatch):
     """A half-open connection, on which no byte and no end comes any more, is noticed by the client's own deadline."""
-    receive = Session.receive
-
-    def impatient(self: Session, data: bytes | str) -> list[object]:
-        """As if the server had promised a sign of life every second."""
-        return [
-            Welcomed(msgspec.structs.replace(happening.welcome, heartbeat_s=1.0))
-            if isinstance(happening, Welcomed)
-            else happening
-            for happening in receive(self, data)
-        ]
-
-    monkeypatch.setattr(Session, "receive", impatient)
-    monkeypatch.setattr("holdfast_client.connection.OPEN_DEADLINE_S", 1.0)
+    make_impatient(monkeypatch)
     async with (
         Upstream() as upstream,
         Server(tmp_path, toml=openai_toml(upstream.base_url, extra=LIMITS)) as server,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
 import pytest
 
 from holdfast_client import connect
-from holdfast_client.session import Session, Welcomed
+from tests.support.impatience import make_impatient
 from tests.support.script import Script, expected_text, scripted
 from tests.support.serving import Server, openai_toml
 from tests.support.upstream import Upstream
@@ -21,19 +20,7 @@ BOUND_S = 60
 async def test_a_server_that_stands_still_for_longer_than_the_heartbeat(tmp_path, monkeypatch):
     """The clients notice it and come back; answers that ran go on where they stood, in the same attempt, and no model is
     asked twice; what was submitted meanwhile runs once."""
-    receive = Session.receive
-
-    def impatient(self: Session, data: bytes | str) -> list[object]:
-        """As if the server had promised a sign of life every second."""
-        return [
-            Welcomed(msgspec.structs.replace(happening.welcome, heartbeat_s=1.0))
-            if isinstance(happening, Welcomed)
-            else happening
-            for happening in receive(self, data)
-        ]
-
-    monkeypatch.setattr(Session, "receive", impatient)
-    monkeypatch.setattr("holdfast_client.connection.OPEN_DEADLINE_S", 1.0)
+    make_impatient(monkeypatch)
     script = Script(seed=3, deltas=150, gap_ms=20)
     lost = asyncio.Event()
 

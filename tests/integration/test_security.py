@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,64 @@ async def test_ids_of_question_and_answer_differ(tmp_path: Path) -> None:
         assert (await client.ask("submit", request=again))["code"] == "request_conflict"
 
 
+STRANGERS_COMMANDS: list[tuple[str, dict[str, Any]]] = [
+    ("subscribe", {"request_id": "{r}"}),
+    ("subscribe", {"request_id": "{r}", "cursor": "0-0.00000000"}),
+    ("unsubscribe", {"request_id": "{r}"}),
+    ("cancel", {"request_id": "{r}"}),
+    ("decide", {"request_id": "{r}", "wait_id": "w", "decision": True}),
+    ("probe", {"request_ids": ["{r}"]}),
+    ("read_events", {"request_id": "{r}"}),
+    ("list_requests", {"chat_id": "{c}"}),
+    ("list_requests", {"active": True}),
+    ("list_chats", {}),
+    ("list_messages", {"chat_id": "{c}"}),
+    ("update_chat", {"chat_id": "{c}", "title": "mine"}),
+    ("delete_message", {"chat_id": "{c}", "message_id": "{m}"}),
+    ("delete_chat", {"chat_id": "{c}"}),
+    ("restore_chat", {"chat_id": "{c}"}),
+    ("search", {"query": "{c}"}),
+    ("submit", {"request": {"request_id": "new1", "chat_id": "{c}", "parent_id": "{m}"}}),
+    ("submit", {"request": {"request_id": "new2", "chat_id": "{c}", "parent_id": "{r}", "text": "x"}}),
+]
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+async def test_what_is_not_yours_is_not_there(tmp_path: Path, sealed: bool) -> None:
+    """Every command about another's request, chat or message is answered as for one that nobody has, to the letter, and
+    changes nothing of it (I9)."""
+
+    def about(fields: Any, names: dict[str, str]) -> Any:
+        for mark, name in names.items():
+            fields = json.loads(json.dumps(fields).replace(f"{{{mark}}}", name))
+        return fields
+
+    async with serving(Rig(tmp_path)) as rig, rig.connect() as hers, rig.connect(token="bob-token") as his:
+        ann, bob = Client(hers), Client(his)
+        request = {"request_id": "rrrr", "message_id": "mmmm", "chat_id": "cccc", "text": "about cccc"}
+        assert (await ann.ask("submit", request=request))["type"] == "submitted"
+        pen = await rig.pen("rrrr")
+        await pen.say("said")
+        if sealed:
+            await pen.end()
+        before = [
+            (await ann.ask("list_messages", chat_id="cccc"))["messages"],
+            (await ann.ask("read_events", request_id="rrrr"))["events"],
+        ]
+        for type_, fields in STRANGERS_COMMANDS:
+            real = await bob.ask(type_, **about(fields, {"r": "rrrr", "c": "cccc", "m": "mmmm"}))
+            absent = await bob.ask(type_, **about(fields, {"r": "xxxx", "c": "yyyy", "m": "zzzz"}))
+            real.pop("ref"), absent.pop("ref")
+            same = json.dumps(absent).replace("xxxx", "rrrr").replace("yyyy", "cccc").replace("zzzz", "mmmm")
+            assert json.loads(same) == real, (type_, fields)
+        after = [
+            (await ann.ask("list_messages", chat_id="cccc"))["messages"],
+            (await ann.ask("read_events", request_id="rrrr"))["events"],
+        ]
+        assert after == before
+        assert not bob.pushes
+
+
 async def test_a_request_that_the_history_cannot_hold_stops_nobody_else(tmp_path: Path) -> None:
     """A journal whose rows the history refuses is left out of it; everybody else's chats go on, at once."""
     async with serving(Rig(tmp_path)) as rig:
@@ -52,6 +112,40 @@ async def test_a_request_that_the_history_cannot_hold_stops_nobody_else(tmp_path
             assert {row["message_id"] for row in rows} >= {"r0", "r1"}
         await rig.journal.cancel(record.key)
         await rig.projector.catch_up()
+
+
+async def test_a_bug_on_the_way_into_the_history_does_not_end_it(tmp_path: Path, monkeypatch: Any) -> None:
+    """An error that nobody foresaw costs a wait, and the history goes on."""
+    monkeypatch.setattr("holdfast_server.projector.RETRY_S_MAX", 0.01)
+    rig = Rig(tmp_path)
+    unprojected, calls = rig.store.unprojected, []
+
+    async def failing(limit: int) -> Any:
+        calls.append(limit)
+        if len(calls) == 1:
+            raise RuntimeError("a bug")
+        return await unprojected(limit)
+
+    monkeypatch.setattr(rig.store, "unprojected", failing)
+    async with serving(rig):
+        await rig.journal.open(asked("r", owner=BOB, chat_id="theirs"))
+        await rig.projector.catch_up(5)
+        assert (await rig.chats.list_chats(BOB))[0][0].chat_id == "theirs"
+        assert len(calls) >= 2
+
+
+async def test_a_bug_is_told_as_a_number(tmp_path: Path, monkeypatch: Any) -> None:
+    """What nobody foresaw reaches a client as `internal` with an incident's number, and nothing of what it was."""
+    async with serving(Rig(tmp_path)) as rig, rig.connect() as ws:
+
+        async def failing(*_: object) -> None:
+            raise RuntimeError(f"{CANARY} in {__file__}")
+
+        monkeypatch.setattr(rig.requests, "find", failing)
+        client = Client(ws)
+        reply = await client.ask("subscribe", request_id="r")
+        assert (reply["code"], CANARY in str(reply), ".py" in str(reply)) == ("internal", False, False)
+        assert (await client.ask("ping"))["type"] == "pong"
 
 
 async def test_no_error_of_the_history_has_what_people_wrote(tmp_path: Path) -> None:
@@ -138,3 +232,30 @@ def test_submissions_are_checked_alike() -> None:
     check_submission(Submission(request_id="a", message_id="b", chat_id="c", text="x"))
     with pytest.raises(ProtocolError):
         check_submission(Submission(request_id="a", message_id="a", chat_id="c", text="x"))
+
+
+async def test_one_sweep_that_fails_does_not_keep_the_others_from_it(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    """While nothing can be erased from the history, journals are packed and purged all the same."""
+    monkeypatch.setattr("holdfast_server.app.SWEEP_S", 0.01)
+    node = Node(config(tmp_path, **{"store.compact_every_s": 0.001}))
+    done: list[str] = []
+    purged = asyncio.Event()
+
+    async def failing() -> None:
+        raise RuntimeError("the history takes nothing")
+
+    async def purge(*_: object) -> int:
+        done.append("purge")
+        purged.set()
+        return 0
+
+    monkeypatch.setattr(node.requests, "erase_due", failing)
+    monkeypatch.setattr(node.store, "purge", purge)
+    sweeping = asyncio.create_task(node._sweep())
+    try:
+        async with asyncio.timeout(5):
+            await purged.wait()
+    finally:
+        sweeping.cancel()

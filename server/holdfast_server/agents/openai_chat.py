@@ -89,7 +89,11 @@ class OpenAIChat:
 
     @property
     def _place(self) -> str:
-        return self._base_url or "the provider's address"
+        return errors.address(self._base_url) if self._base_url else "the provider's address"
+
+    def _masked(self, words: str) -> str:
+        """The server's words without our key: gateways repeat what they were sent, and people are shown it."""
+        return words.replace(self._api_key, "***") if self._api_key else words
 
     async def run(self, context: Context) -> AsyncIterator[Output]:
         """Stream one completion."""
@@ -153,7 +157,7 @@ class OpenAIChat:
                     stream=True, stream_cls=openai.AsyncStream[object],
                 )  # fmt: skip
             except openai.APIStatusError as error:
-                reason = str(error.body or error.message)
+                reason = self._masked(str(error.body or error.message))
                 if self._asks_usage and error.status_code in (400, 422) and _is_about_usage(reason):
                     self._asks_usage = False
                     continue
@@ -168,7 +172,7 @@ class OpenAIChat:
                 raise errors.unreachable(self._place) from error
             except (TypeError, openai.OpenAIError) as error:
                 raise AgentFailure(
-                    "bad_option", f"The options cannot be sent: {errors.shown(str(error))}"
+                    "bad_option", f"The options cannot be sent: {errors.shown(self._masked(str(error)))}"
                 ) from error
 
     async def _chunks(self, stream: AsyncStream[object], reading: _Reading) -> AsyncGenerator[object, None]:
@@ -188,18 +192,17 @@ class OpenAIChat:
             except (openai.OpenAIError, ValueError, TimeoutError) as error:
                 if reading.finish is not None:
                     return  # the answer is whole; only its usage is missing
-                raise _mid_stream(error) from error
+                raise self._mid_stream(error) from error
             yield chunk
 
+    def _mid_stream(self, error: Exception) -> AgentFailure:
+        import openai
 
-def _mid_stream(error: Exception) -> AgentFailure:
-    import openai
-
-    if isinstance(error, openai.APIConnectionError):
-        return errors.broken_off()
-    if isinstance(error, openai.APIError):
-        return errors.of_error_object(error.body, error.message)
-    return errors.garbled()  # JSON or UTF-8 that is none
+        if isinstance(error, openai.APIConnectionError):
+            return errors.broken_off()
+        if isinstance(error, openai.APIError):
+            return errors.of_error_object(error.body, error.message, self._masked)
+        return errors.garbled()  # JSON or UTF-8 that is none
 
 
 def _is_about_usage(reason: str) -> bool:

@@ -79,7 +79,7 @@ def test_how_a_claim_begins(
 ):
     """Every way to a claim, with every recovery: a new attempt, the same one, or a visible end."""
     log = log_of(*events, append_only=append_only)
-    claim = Claim(log, 9, "00000009", log.tail, how)
+    claim = Claim(log, 5, "00000005", log.tail, how)
     result = beginning(claim, log.fold(), Profile("a", recovery=recovery, retries=2), 7)
     if isinstance(expected, str):
         assert isinstance(result, ev.Interrupted)
@@ -87,6 +87,18 @@ def test_how_a_claim_begins(
         assert result.message.endswith(".")
     else:
         assert result == expected
+
+
+def test_a_request_that_ends_the_server_before_its_first_event_is_not_claimed_for_ever():
+    """Each such claim leaves nothing in the log but a term; beyond the retries and a few redeploys it is interrupted."""
+    log, profile = log_of(), Profile("a", retries=2)
+    for term in range(1, 6):
+        assert beginning(Claim(log, term, "0" * 8, 1, "first"), log.fold(), profile, 7) == Begin(
+            1, "all", "first"
+        )
+    result = beginning(Claim(log, 6, "0" * 8, 1, "first"), log.fold(), profile, 7)
+    assert isinstance(result, ev.Interrupted)
+    assert result.code == "too_often"
 
 
 BUSY = AgentFailure("busy", "Busy.", retryable=True)
