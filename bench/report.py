@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -81,7 +82,7 @@ class Report:
         """Its section of RESULTS.md."""
         tables = "\n".join(table.markdown() for table in self.tables)
         reading = "\n".join(f"- {line}" for line in self.reading)
-        return f"## {self.title}\n\n{self.method}\n\n{tables}\n{reading}\n"
+        return f"## {self.title}\n\n{textwrap.fill(self.method, 120)}\n\n{tables}\n{reading}\n"
 
     def text(self) -> str:
         """For a terminal."""
