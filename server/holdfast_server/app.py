@@ -68,7 +68,7 @@ class Node:
         self.folder = Path(store.folder)
         self.store = SqliteStore(
             self.folder, durability=store.durability, now_ms=now_ms, lock_wait_s=store.lock_wait_s,
-            owner_running_max=limits.user_running_max,
+            owner_running_max=limits.user_running_max, worked_s=time.thread_time,
         )  # fmt: skip
         self.agents = make_agents(config)
         profiles = {name: agent.profile for name, agent in self.agents.items()}

@@ -1,6 +1,7 @@
 """What a server finds again after it was killed: a parked request, its history, its deadlines' rows."""
 
 import asyncio
+import signal
 import sqlite3
 
 import pytest
@@ -90,10 +91,10 @@ async def test_a_second_signal_ends_a_drain_at_once_and_the_next_start_goes_on(t
         answer = await client.submit("Say it.", options={"words": 100, "pace": 60})
         async for _ in answer:
             break
-        server.process.send(15)
+        server.process.send(signal.SIGTERM)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(server.process.wait(), 0.5)
-        server.process.send(15)
+        server.process.send(signal.SIGTERM)
         assert await server.process.wait() == 1
         await server.start()
         assert (await answer.result()).status == "completed"

@@ -13,7 +13,7 @@ import pytest
 from holdfast_protocol.transcript import Transcript, WaitPart
 from holdfast_server import config
 from holdfast_server.agents import Agent, load_file
-from holdfast_server.app import make_agents
+from holdfast_server.fleet import make_agents
 from tests.conformance.agent_suite import AgentSuite
 from tests.support.documents import Block, examples
 from tests.support.process import Process
