@@ -40,6 +40,7 @@ from .projector import Projector
 from .requests import Requests
 from .runner import Runner
 from .stores.base import Owner, Unavailable
+from .stores.pacing import Pace
 from .stores.sqlite import SqliteStore
 from .tasks import Tasks
 
@@ -68,7 +69,7 @@ class Node:
         self.folder = Path(store.folder)
         self.store = SqliteStore(
             self.folder, durability=store.durability, now_ms=now_ms, lock_wait_s=store.lock_wait_s,
-            owner_running_max=limits.user_running_max, worked_s=time.thread_time,
+            owner_running_max=limits.user_running_max, pace=Pace(),
         )  # fmt: skip
         self.agents = make_agents(config)
         profiles = {name: agent.profile for name, agent in self.agents.items()}

@@ -4,10 +4,8 @@ The commit in flight is the window: while one runs, operations and dirty writers
 comes starts one at the end of the loop's turn, so that the turn's other writes go along. Each operation is judged alone
 (stage.py), and what it returns is durable and readable.
 
-Output gathers for as long as the loop worked for the last commit, from forming it to forming the next: the two take
-turns. On a loop with nothing to do that is a fraction of a millisecond, and a first token waits for nothing; on a loop
-at its end it grows, up to GATHER_MAX_S, until several deltas of one answer share a commit, a page and a write, which is
-what makes them cheaper. Operations do not wait for it, and end it.
+When the loop runs out of time, output gathers a little longer (pacing.py), so that several deltas of one answer share a
+commit, a page and a write. Operations do not wait for that, and end it.
 
 If the disk refuses, every operation of the batch fails and nothing is applied, but no writer fails: they keep what they
 have, within their bound, and it is tried again with growing pauses. Operations that come meanwhile are tried at once,
@@ -41,9 +39,6 @@ BATCH_OPERATIONS_MAX: Final = 2_000
 
 BATCH_BYTES_MAX: Final = 8 * 1024 * 1024
 """Bytes of writers in one commit, for the same reason; who is left goes first in the next."""
-
-GATHER_MAX_S: Final = 0.05
-"""People do not see 50 ms; beyond it nothing gets cheaper that matters."""
 
 RETRY_FIRST_S: Final = 0.05
 RETRY_MAX_S: Final = 2.0
@@ -89,10 +84,10 @@ class CommitQueue:
         disk: Disk,
         stage: Callable[[], Stage],
         settled: Callable[[Sequence[Change]], None],
-        worked_s: Callable[[], float] = lambda: 0.0,
+        pace: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`stage` begins an empty one; `settled` is called in the loop after each commit, done or refused. `worked_s`:
-        CPU seconds of the loop's thread; by default output does not gather beyond the commit in flight."""
+        """`stage` begins an empty one; `settled` is called in the loop after each commit, done or refused; `pace` tells
+        how long output may gather, in seconds."""
         self._disk = disk
         self._stage = stage
         self._settled = settled
@@ -106,9 +101,8 @@ class CommitQueue:
         self._refusal: tuple[float, str] | None = None
         self._closing = False
         self._idle: list[asyncio.Future[None]] = []
-        self._worked_s = worked_s
-        self._formed_at = 0.0  # by `worked_s`, when the last batch was formed
-        self._not_before = 0.0  # by the loop's clock: until then output gathers
+        self._pace = pace
+        self._formed_at = 0.0
         self._gathering: asyncio.Future[None] | None = None
 
     @property
@@ -193,20 +187,16 @@ class CommitQueue:
     async def _gather(self) -> None:
         """Let output come together before the next commit; what somebody waits for does not wait, and ends it."""
         loop = asyncio.get_running_loop()
-        worked_s = self._worked_s()
-        if not self._operations and not self._closing and loop.time() < self._not_before:
+        not_before = self._formed_at + self._pace()
+        if not self._operations and not self._closing and loop.time() < not_before:
             self._gathering = loop.create_future()
-            handle = loop.call_at(self._not_before, self._hurry)
+            handle = loop.call_at(not_before, self._hurry)
             try:
                 await self._gathering
             finally:
                 handle.cancel()
                 self._gathering = None
-            worked_s = self._worked_s()
-        now = loop.time()
-        rested = now - self._not_before > GATHER_MAX_S  # then what was worked since was not for output
-        self._not_before = now if rested else now + min(GATHER_MAX_S, worked_s - self._formed_at)
-        self._formed_at = worked_s
+        self._formed_at = loop.time()
 
     def _hurry(self) -> None:
         if self._gathering is not None and not self._gathering.done():

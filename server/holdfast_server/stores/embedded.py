@@ -90,7 +90,7 @@ class EmbeddedStore:
         nonce: Callable[[], str] = _nonce,
         memory_bytes_max: int = MEMORY_BYTES_MAX,
         owner_running_max: int | None = None,
-        worked_s: Callable[[], float] = lambda: 0.0,
+        pace: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """`owner_running_max`: how many requests of one owner may be claimed at a time; None: any number."""
         self.durability = durability
@@ -98,9 +98,7 @@ class EmbeddedStore:
         self._now_ms = now_ms
         self._nonce = nonce
         self._journals = Journals(owner_running_max)
-        self._commits = CommitQueue(
-            disk, lambda: Stage(self._journals, self._now_ms()), self._settled, worked_s
-        )
+        self._commits = CommitQueue(disk, lambda: Stage(self._journals, self._now_ms()), self._settled, pace)
         self._observers: list[Callable[[Sequence[Change]], None]] = []
         self._writers: WeakValueDictionary[tuple[int, int], Writer] = WeakValueDictionary()
         self._packed = PackedLogs(disk, memory_bytes_max)
