@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 
 from holdfast_client import connect
+from holdfast_protocol.transcript import WaitPart
 from tests.support.serving import Server
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -25,11 +26,11 @@ async def test_a_request_that_waits_for_a_person_survives_a_kill(tmp_path):
         await server.start()
         (row,) = (await client.requests(active=True)).requests
         assert row.status == "waiting"
-        (wait,) = (part for part in answer.transcript.parts if part.__class__.__name__ == "WaitPart")
+        (wait,) = (part for part in answer.transcript.parts if isinstance(part, WaitPart))
         await client.decide(answer.request_id, wait.wait_id, True, digest=wait.digest)
         transcript = await answer.result()
         assert (transcript.status, transcript.attempt) == ("completed", 1)
-        (wait,) = (part for part in transcript.parts if part.__class__.__name__ == "WaitPart")
+        (wait,) = (part for part in transcript.parts if isinstance(part, WaitPart))
         assert (wait.state, wait.decision) == ("decided", True)
 
 

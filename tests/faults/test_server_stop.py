@@ -36,17 +36,20 @@ async def test_sigterm_hands_over_what_does_not_fit_without_a_new_attempt_number
     """A run beyond the grace is handed over: the next process goes on with it, and the exit status is 0."""
     script = Script(seed=2, deltas=8, hold=3)
     extra = "[server]\ndrain_s = 0.2"
-    async with Upstream() as upstream:
-        async with Server(tmp_path, toml=openai_toml(upstream.base_url, extra=extra)) as server:
-            async with asyncio.timeout(BOUND_S), connect(server.url) as client:
-                answer = await client.submit(scripted("Say it.", script), request_id="held")
-                async for _ in answer:
-                    break
-                assert await server.process.terminate() == 0
-                upstream.release("held")
-                await server.start()
-                assert (await answer.result()).text == expected_text(script, call=2)
-                assert (await answer.result()).status == "completed"
+    async with (
+        Upstream() as upstream,
+        Server(tmp_path, toml=openai_toml(upstream.base_url, extra=extra)) as server,
+        asyncio.timeout(BOUND_S),
+        connect(server.url) as client,
+    ):
+        answer = await client.submit(scripted("Say it.", script), request_id="held")
+        async for _ in answer:
+            break
+        assert await server.process.terminate() == 0
+        upstream.release("held")
+        await server.start()
+        assert (await answer.result()).text == expected_text(script, call=2)
+        assert (await answer.result()).status == "completed"
 
 
 async def test_a_second_server_on_the_same_folder_is_refused_with_the_holders_pid(tmp_path):
@@ -109,17 +112,21 @@ async def test_a_kill_between_journal_and_history_is_made_good(tmp_path):
     """Killed right after an acknowledgement or an end was seen, before the history may have it: after the next start the
     chat is there with question and answer (I11)."""
     script = Script(seed=3, deltas=10)
-    async with Upstream() as upstream, Server(tmp_path, toml=openai_toml(upstream.base_url)) as server:
-        async with asyncio.timeout(BOUND_S), connect(server.url) as client:
-            for number, wait_for_end in enumerate([False, True, True]):
-                answer = await client.submit(scripted("Say it.", script), chat_id=f"c{number}")
-                if wait_for_end:
-                    await answer.result()
-                await server.kill()
-                await server.start()
+    async with (
+        Upstream() as upstream,
+        Server(tmp_path, toml=openai_toml(upstream.base_url)) as server,
+        asyncio.timeout(BOUND_S),
+        connect(server.url) as client,
+    ):
+        for number, wait_for_end in enumerate([False, True, True]):
+            answer = await client.submit(scripted("Say it.", script), chat_id=f"c{number}")
+            if wait_for_end:
                 await answer.result()
-                rows = (await client.messages(f"c{number}")).messages
-                assert [row.role for row in rows] == ["assistant", "user"]
-                assert rows[0].message_id == answer.request_id
-                assert rows[0].text == answer.transcript.text
-                assert rows[0].parent_id == rows[1].message_id
+            await server.kill()
+            await server.start()
+            await answer.result()
+            rows = (await client.messages(f"c{number}")).messages
+            assert [row.role for row in rows] == ["assistant", "user"]
+            assert rows[0].message_id == answer.request_id
+            assert rows[0].text == answer.transcript.text
+            assert rows[0].parent_id == rows[1].message_id

@@ -190,8 +190,8 @@ class Damaged(Unavailable):
 
 
 class LogWriter(Protocol):
-    """The pen of a term. What is put while a commit is in flight is merged per part and goes with the next one: there is
-    no timer, so a first token never waits. Text is cut on code points into events of DELTA_BYTES_MAX at most."""
+    """The pen of a term. What is put while a commit is in flight is merged per part and goes with the next one,
+    so a first token never waits. Text is cut on code points into events of DELTA_BYTES_MAX at most."""
 
     key: Key
     term: int
