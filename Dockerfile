@@ -12,7 +12,7 @@ COPY client client
 RUN python -m venv /build && /build/bin/pip install --no-cache-dir --no-index --find-links=/wheels setuptools \
  && /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation -w /wheels . \
  && python -m venv /opt/holdfast \
- && /opt/holdfast/bin/pip install --no-cache-dir --no-index --find-links=/wheels 'holdfast[server,speed]' \
+ && /opt/holdfast/bin/pip install --no-cache-dir --no-index --find-links=/wheels 'holdfast[server]' \
  && /opt/holdfast/bin/pip check \
  && /opt/holdfast/bin/python -m compileall -q /opt/holdfast/lib \
  && /opt/holdfast/bin/pip uninstall --yes --quiet pip \

@@ -86,7 +86,8 @@ ProbeState = Literal["running", "accepted", "ended", "unknown"]
 
 
 class ProbeRow(Row, frozen=True, kw_only=True):
-    """What has become of a request: running (or waiting), accepted and not started, ended, or not known here."""
+    """What has become of a request: running (or waiting), accepted and not started, ended, or not known here. `cursor` is
+    where its log ends now, while that still grows; what has ended has none."""
 
     request_id: str
     state: ProbeState

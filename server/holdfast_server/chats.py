@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from holdfast_protocol.lifecycle import Status
 from holdfast_protocol.limits import LIST_LIMIT_MAX, TITLE_CHARS_MAX
 from holdfast_protocol.replies import ChatRow, HitRow, MessageRow
 
@@ -270,6 +271,16 @@ class Chats:
         if row is None or row.transcript is None or chat is None or chat.deleted_at is not None:
             raise UnknownRequest(request_id)
         return purged.purged_log(owner, row, message_rows.message_row(row))
+
+    async def purged_status(self, owner: Owner, request_id: str) -> tuple[Status, str]:
+        """The outcome of an answer whose journal was purged, and its chat; the answer itself is not read. Raises:
+        UnknownRequest."""
+        async with self._database.read() as connection:
+            found = await message_rows.outcome(connection, owner, request_id)
+            chat = None if found is None else await chat_rows.find(connection, owner, found[1])
+        if found is None or chat is None or chat.deleted_at is not None:
+            raise UnknownRequest(request_id)
+        return found
 
     async def delete_message(self, owner: Owner, chat_id: str, message_id: str) -> list[str]:
         """Delete a message and everything under it: the ids of the answers among them, whose journals the caller ends and

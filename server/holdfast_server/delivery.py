@@ -178,11 +178,14 @@ class Delivery:
             if told_at is not None and now - told_at < self.limits.notice_every_s:
                 continue
             lane.noticed[notice.kind] = now
-            frame = frames.get(connection.codec)
-            if frame is None:
-                frame = frames[connection.codec] = connection.codec.encode(notice)
-            lane.put(frame)
-            self._write(lane, now)
+            try:
+                frame = frames.get(connection.codec)
+                if frame is None:
+                    frame = frames[connection.codec] = connection.codec.encode(notice)
+                lane.put(frame)
+                self._write(lane, now)
+            except Exception as error:  # noqa: BLE001 - as in _turn
+                self._lose(lane, error)
 
     # -- the turn --------------------------------------------------------------------------------------------
 
@@ -223,10 +226,16 @@ class Delivery:
             lane = next(iter(self._ready))
             del self._ready[lane]
             touched[lane] = None
-            budget -= self._pull(lane)
+            try:
+                budget -= self._pull(lane)
+            except Exception as error:  # noqa: BLE001 - nor must one connection
+                self._lose(lane, error)
         now = asyncio.get_running_loop().time()
         for lane in touched:
-            self._write(lane, now)
+            try:
+                self._write(lane, now)
+            except Exception as error:  # noqa: BLE001 - nor must one connection
+                self._lose(lane, error)
         if self._ready:
             self._soon()
 
@@ -280,6 +289,11 @@ class Delivery:
         for source in sources:
             self._drop(source.lane, 1011, "The server failed to read what is followed here; reconnect.")
 
+    def _lose(self, lane: Lane, error: Exception) -> None:
+        """The connection raises, which it must not: it ends, and nobody else's delivery does."""
+        log_.error("a connection failed", exc_info=error)
+        self._drop(lane, 1011, "The server failed on this connection; reconnect.")
+
     # -- timers ----------------------------------------------------------------------------------------------
 
     def drained(self, connection: Connection) -> None:
@@ -295,8 +309,11 @@ class Delivery:
         now = asyncio.get_running_loop().time()
         before = len(self._blocked)
         for lane in list(self._blocked):
-            lane.look(now)
-            self.drained(lane.connection)
+            try:
+                lane.look(now)
+                self.drained(lane.connection)
+            except Exception as error:  # noqa: BLE001 - as in _turn
+                self._lose(lane, error)
         if self._blocked:
             pause_s = self.limits.poll_first_s if len(self._blocked) < before else self._pause_s * 2
             self._look_soon(pause_s)
@@ -313,32 +330,44 @@ class Delivery:
         self._poll_handle = loop.call_at(at, self._poll)
 
     def _sweep(self) -> None:
-        """Compare every cursor with its log, and close connections that take nothing."""
+        """Compare every cursor with its log, and close connections that take nothing. It comes again whatever happens:
+        nothing else heals what a lost wake-up leaves behind (I7)."""
         loop = asyncio.get_running_loop()
         self._sweep_handle = None
-        if self._grown or self._ready:
-            self._turn()
-        now = loop.time()
-        for lane in list(self._lanes.values()):
-            lane.look(now)
-            if lane.stuck(now):
-                self._drop(
-                    lane, 4410, "Nothing was taken for too long; reconnect and resume from your cursors."
-                )
-                continue
-            for source in lane.sources.values():
-                self.wake(source)
-            if lane.behind:
-                self.drained(lane.connection)
-                self._serve_soon(lane)
-        for topic in self._topics.values():
-            topic.shown = topic.log.tail  # who has not been given this was just queued
+        try:
+            if self._grown or self._ready:
+                self._turn()
+            now = loop.time()
+            for lane in list(self._lanes.values()):
+                try:
+                    self._compare(lane, now)
+                except Exception as error:  # noqa: BLE001 - as in _turn
+                    self._lose(lane, error)
+            for topic in self._topics.values():
+                topic.shown = topic.log.tail  # who has not been given this was just queued
+        except Exception:
+            log_.exception("a sweep failed; the next one goes on")
         if self._lanes:
             self._sweep_handle = loop.call_later(self.limits.sweep_s, self._sweep)
+
+    def _compare(self, lane: Lane, now: float) -> None:
+        """Queue those of the lane's sources that are behind, or close it if it takes nothing."""
+        lane.look(now)
+        if lane.stuck(now):
+            self._drop(lane, 4410, "Nothing was taken for too long; reconnect and resume from your cursors.")
+            return
+        for source in lane.sources.values():
+            self.wake(source)
+        if lane.behind:
+            self.drained(lane.connection)
+            self._serve_soon(lane)
 
     def _drop(self, lane: Lane, code: int, reason: str) -> None:
         connection = lane.connection
         if connection in self._lanes:
             self.leave(connection)
-            connection.close(code, reason)
             asyncio.get_running_loop().call_later(self.limits.abort_grace_s, connection.abort)
+            try:
+                connection.close(code, reason)
+            except Exception:
+                log_.exception("a connection cannot be closed; it is aborted")

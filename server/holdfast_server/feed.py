@@ -3,7 +3,9 @@
 An entry carries state, not a change: a whole row with a version, of which the higher one holds; so repeated or overtaken
 entries are harmless, and a reader that is too far behind (or of an earlier life of this server) gets a snapshot: the
 cursor is read first, then the first page of chats and all requests without an outcome. In the embedded server the feed
-is computed from commits as they happen and kept in memory, within a bound; its epoch is drawn when a user's ring is made.
+is computed from commits as they happen and kept in memory: in a ring per user, from the moment in which one of the
+user's devices asks for a place in it. A user whom nobody watches has none, and costs nothing. Rings that are watched stay;
+of the others the latest used do. An epoch is drawn with each ring, so a cursor of one that was let go is `unknown_epoch`.
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ from holdfast_protocol.replies import ChatRow, RequestRow
 from .journal import Journal, Place
 from .stores.base import Change, Owner, Summary
 
-EVENTS_MAX: Final = 1_000
+EVENTS_MAX: Final = 500
 """Entries kept per user: what a device misses in minutes; beyond it a snapshot is cheaper."""
 
-OWNERS_MAX: Final = 10_000
-"""Users whose rings are kept; the longest unused go first, and their devices get a snapshot."""
+UNWATCHED_MAX: Final = 1_000
+"""Rings kept of users whom nobody watches now, for devices that come back in a moment; the longest unused go first, and
+their devices get a snapshot. Those that are watched are bounded by the connections."""
 
 SNAPSHOT_REQUESTS_MAX: Final = 500
 
@@ -36,9 +39,9 @@ class _Ring:
 
     __slots__ = ("events", "first", "nonce")
 
-    def __init__(self, nonce: str) -> None:
+    def __init__(self, nonce: str, first: int) -> None:
         self.events: deque[FeedEvent] = deque()
-        self.first = 0
+        self.first = first
         self.nonce = nonce
 
     @property
@@ -58,7 +61,11 @@ class Feed:
         self._journal = journal
         self._first_chats = first_chats
         self._nonce = nonce
-        self._rings: OrderedDict[Owner, _Ring] = OrderedDict()
+        self._watched: dict[Owner, _Ring] = {}
+        self._unwatched: OrderedDict[Owner, _Ring] = OrderedDict()
+        self._first = (
+            0  # beyond every offset of a ring that was let go: none is taken for one of a later ring
+        )
         self._observers: list[Callable[[Owner], None]] = []
         journal.observe(self._requests_changed)
 
@@ -74,21 +81,35 @@ class Feed:
         for change in changes:
             if change.state:
                 log = change.log
-                row = request_row(log.summary(), deleted=log.erased)
-                self._add(log.key.owner, FeedRequest(request=row))
+                if self._kept(log.key.owner) is not None:
+                    row = request_row(log.summary(), deleted=log.erased)
+                    self._add(log.key.owner, FeedRequest(request=row))
+
+    def _kept(self, owner: Owner) -> _Ring | None:
+        return self._watched.get(owner) or self._unwatched.get(owner)
 
     def _ring(self, owner: Owner) -> _Ring:
-        ring = self._rings.get(owner)
+        """The user's ring, for a reader: made if there is none."""
+        ring = self._watched.get(owner)
         if ring is None:
-            ring = self._rings[owner] = _Ring(self._nonce())
-            if len(self._rings) > OWNERS_MAX:
-                self._rings.popitem(last=False)
-        else:
-            self._rings.move_to_end(owner)
+            ring = self._unwatched.get(owner)
+            if ring is None:
+                ring = _Ring(self._nonce(), self._first)
+            self._keep(owner, ring)
         return ring
 
+    def _keep(self, owner: Owner, ring: _Ring) -> None:
+        """Keep it as the latest used of the unwatched."""
+        self._unwatched[owner] = ring
+        self._unwatched.move_to_end(owner)
+        if len(self._unwatched) > UNWATCHED_MAX:
+            _, gone = self._unwatched.popitem(last=False)
+            self._first = max(self._first, gone.tail + 1)
+
     def _add(self, owner: Owner, event: FeedEvent) -> None:
-        ring = self._ring(owner)
+        ring = self._kept(owner)
+        if ring is None:
+            return
         ring.events.append(event)
         if len(ring.events) > EVENTS_MAX:
             ring.events.popleft()
@@ -97,6 +118,18 @@ class Feed:
             observer(owner)
 
     # -- the reader's side -----------------------------------------------------------------------------------
+
+    def hold(self, owner: Owner) -> None:
+        """Somebody watches: keep the ring until `let_go`."""
+        if owner not in self._watched:
+            self._watched[owner] = self._ring(owner)
+            del self._unwatched[owner]
+
+    def let_go(self, owner: Owner) -> None:
+        """Nobody watches any more: the ring goes when others need its room."""
+        ring = self._watched.pop(owner, None)
+        if ring is not None:
+            self._keep(owner, ring)
 
     def tail(self, owner: Owner) -> int:
         """The offset that the next entry will get."""

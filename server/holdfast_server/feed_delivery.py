@@ -56,6 +56,12 @@ class Readable(Protocol):
     def observe(self, observer: Callable[[Owner], None]) -> None:
         """Call `observer` with every owner whose feed grew."""
 
+    def hold(self, owner: Owner) -> None:
+        """Somebody watches: keep what comes."""
+
+    def let_go(self, owner: Owner) -> None:
+        """Nobody watches any more: it may be forgotten when others need the room."""
+
 
 class FeedSubscription(Source):
     """A connection's cursor in its user's feed."""
@@ -119,7 +125,10 @@ class FeedDelivery:
         if lane is None:
             return
         source = FeedSubscription(lane, self._feed, owner, place, self)
-        self._watchers.setdefault(owner, {})[source] = None
+        if owner not in self._watchers:
+            self._watchers[owner] = {}
+            self._feed.hold(owner)
+        self._watchers[owner][source] = None
         self._delivery.add(source)
         if place.reset is not None:
             self.fetch(source, owner)
@@ -143,6 +152,7 @@ class FeedDelivery:
             watchers.pop(source, None)
             if not watchers:
                 del self._watchers[owner]
+                self._feed.let_go(owner)
 
     async def _fetch(self, source: FeedSubscription, owner: Owner) -> None:
         while not source.ended:

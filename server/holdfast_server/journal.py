@@ -106,6 +106,10 @@ class Journal:
         """The same if it is in memory."""
         return self._store.live(key)
 
+    async def head(self, key: Key) -> Summary:
+        """The row of one request; nothing is unpacked for it. Raises: UnknownRequest, Unavailable."""
+        return await self._store.head(key)
+
     async def summaries(
         self,
         owner: Owner | None,

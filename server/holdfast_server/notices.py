@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
-from weakref import WeakKeyDictionary
+
+import structlog
 
 from holdfast_protocol.pushes import Notice
 
@@ -17,6 +18,8 @@ from .connection import Connection
 from .stores.log import Log
 
 EVERY_S: Final = 1.0
+
+log_ = structlog.get_logger(__name__)
 
 
 class Audience(Protocol):
@@ -40,13 +43,16 @@ class Notices:
         self._queued = queued
         self._trouble = trouble
         self._told_trouble: str | None = None
-        self._told: WeakKeyDictionary[Connection, dict[str, int]] = WeakKeyDictionary()
+        self._told: dict[Connection, dict[str, int]] = {}  # only of what is queued and followed now
 
     async def run(self) -> None:
         """Look once a second, until cancelled."""
         while True:
             await asyncio.sleep(EVERY_S)
-            self.look()
+            try:
+                self.look()
+            except Exception:  # a bug in one look must not end all the later ones
+                log_.exception("notices failed; the next look goes on")
 
     def look(self) -> None:
         """Tell what has changed since the last look."""
@@ -56,8 +62,10 @@ class Notices:
             self._audience.notify(Notice(kind="storage", message=trouble or "The store takes writes again."))
         followed = [(log, who) for log, who in self._audience.following() if log.status == "queued"]
         if not followed:
+            self._told = {}
             return
         places = {log: place for place, log in enumerate(self._queued())}
+        before, self._told = self._told, {}
         spoken: set[Connection] = set()
         for log, connections in followed:
             place = places.get(log)
@@ -65,11 +73,15 @@ class Notices:
                 continue
             request_id = log.key.request_id
             for connection in connections:
-                told = self._told.setdefault(connection, {})
-                if connection in spoken or told.get(request_id) == place:
+                told = before.get(connection, {}).get(request_id)
+                speak = told != place and connection not in spoken
+                if speak:
+                    told = place
+                if told is not None:
+                    self._told.setdefault(connection, {})[request_id] = told
+                if not speak:
                     continue
                 spoken.add(connection)
-                told[request_id] = place
                 notice = Notice(kind="place", request_id=request_id, place=place, message=_sentence(place))
                 self._audience.notify(notice, [connection])
 

@@ -5,8 +5,10 @@ projector waits for a level, not for an edge: what the store does not know as pr
 ago it was committed. Commits that it observes only make it look sooner; a sweep at start and every few seconds finds
 the rest. What it does is idempotent, and a journal is marked as projected only once the history holds it.
 
-Keys wait in a queue, never data; a queue that is full is let go, because the sweep finds the same. `catch_up` is how a
-reader becomes independent of all this: it returns when everything that was committed before is in the history.
+Keys wait in a queue (backlog.py), never data; a queue that is full is let go, because the sweep finds the same.
+`catch_up` is how a reader becomes independent of all this: it returns when everything of its owner's that was committed
+before is in the history. It waits for no other owner's, except while it is not known whose is missing: during the first
+sweep, and during the one after keys were let go.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from typing import Final
 
 import structlog
 
+from .backlog import Backlog
 from .chats import Chats
-from .stores.base import Change, Damaged, Key, Store, Unavailable, UnknownRequest
+from .stores.base import Change, Damaged, Key, Owner, Store, Unavailable, UnknownRequest
 from .stores.log import Log
 from .tasks import Tasks
 
@@ -55,18 +58,16 @@ class Projector:
         self._chats = chats
         self._tasks = tasks
         self._sweep_s = sweep_s
-        self._queue: dict[Key, int] = {}  # in the order of commits; the number is the key's place in it
-        self._noted = 0
-        self._done = 0  # everything up to this place is in the history
+        self._backlog = Backlog()
         self._look_again = True  # what runs must be looked through too: at start, and after keys were let go
+        self._whole = False  # all that is missing is in the backlog: from the end of such a look on
         self._refused: dict[Key, None] = {}
         self._due = asyncio.Event()
-        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        self._waiters: list[tuple[Owner | None, int, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin; the first sweep goes on behind, and `catch_up` waits for it."""
-        self._noted += 1  # the sweep's place in the order
         self._store.observe(self._changed)
         self._task = self._tasks.start(self._run(), "projector")
 
@@ -76,18 +77,18 @@ class Projector:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
-        for _, waiter in self._waiters:
+        for _, _, waiter in self._waiters:
             if not waiter.done():
                 waiter.set_exception(Unavailable("the server stops"))
 
-    async def catch_up(self, wait_s: float = CATCH_UP_S) -> None:
-        """Return when the history holds all that was committed before this call. Raises: Unavailable if that takes
-        longer than `wait_s`."""
-        target = self._noted
-        if self._done >= target:
+    async def catch_up(self, owner: Owner | None = None, wait_s: float = CATCH_UP_S) -> None:
+        """Return when the history holds all that was committed before this call, of this owner's or of everybody's.
+        Raises: Unavailable if that takes longer than `wait_s`."""
+        target = self._backlog.noted
+        if self._reached(owner, target):
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry = (target, waiter)
+        entry = (owner, target, waiter)
         self._waiters.append(entry)
         try:
             async with asyncio.timeout(wait_s):
@@ -112,13 +113,11 @@ class Projector:
                 self._note(journal.key)
 
     def _note(self, key: Key) -> None:
-        self._noted += 1
-        if len(self._queue) >= QUEUE_KEYS_MAX:
-            self._queue.clear()
-            self._look_again = True
+        if len(self._backlog) >= QUEUE_KEYS_MAX:
+            self._backlog.clear()
+            self._look_again, self._whole = True, False
         else:
-            # A key that waits already keeps its turn: when that comes, the journal is read as it is then.
-            self._queue.setdefault(key, self._noted)
+            self._backlog.note(key)
         self._due.set()
 
     # -- doing it --------------------------------------------------------------------------------------------
@@ -128,7 +127,7 @@ class Projector:
         sweep = True
         while True:
             try:
-                if sweep or self._look_again:
+                if sweep or not self._whole:
                     await self._sweep()
                 await self._drain()
                 wait_s = RETRY_S_MIN
@@ -153,24 +152,23 @@ class Projector:
         return False
 
     async def _drain(self) -> None:
-        """Project what is noted, oldest first, until nothing is, or a sweep must come first."""
+        """Project what is noted, each owner's oldest first, until nothing is, or a sweep must come first."""
         held: list[Key] = []
-        while self._queue and not self._look_again:
-            key = next(iter(self._queue))
-            place = self._queue.pop(key)  # before it is read: a commit from now on gives it another turn
+        while self._backlog and not self._look_again:
+            key = self._backlog.take()
             try:
                 if await self._project(key):
                     held.append(key)
             except BaseException:
-                self._queue.pop(key, None)
-                self._queue = {key: place, **self._queue}
+                self._backlog.back()
                 raise
+            self._backlog.done()
             self._settle()
             if len(held) >= MARKED_AT_ONCE:
                 await self._mark(held)
                 held = []
         await self._mark(held)
-        if not self._queue and not self._look_again:
+        if not self._backlog and not self._look_again:
             self._due.clear()
 
     async def _sweep(self) -> None:
@@ -193,6 +191,7 @@ class Projector:
             moved = held or len(self._refused) > refused
             if not moved or len(journals) < SWEEP_ROWS:
                 break
+        self._whole = not self._look_again
         self._settle()
 
     async def _running(self) -> list[Key]:
@@ -241,18 +240,16 @@ class Projector:
             await self._store.projected(keys)
 
     def _settle(self) -> None:
-        """Tell those who wait how far the history is: up to the first key that waits."""
-        if self._look_again:
-            return
-        place = next(iter(self._queue.values()), self._noted + 1) - 1
-        if place <= self._done:
-            return
-        self._done = place
-        due = [waiter for target, waiter in self._waiters if target <= place]
-        self._waiters = [entry for entry in self._waiters if entry[0] > place]
-        for waiter in due:
-            if not waiter.done():
+        """Tell those who wait for what is in the history now."""
+        waiters, self._waiters = self._waiters, []
+        for owner, target, waiter in waiters:
+            if not self._reached(owner, target):
+                self._waiters.append((owner, target, waiter))
+            elif not waiter.done():
                 waiter.set_result(None)
+
+    def _reached(self, owner: Owner | None, target: int) -> bool:
+        return self._whole and self._backlog.reached(owner) >= target
 
     # -- a history that was lost -----------------------------------------------------------------------------
 

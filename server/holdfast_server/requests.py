@@ -20,9 +20,9 @@ from holdfast_protocol.codec import check_depth
 from holdfast_protocol.commands import Submission
 from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.events import Event
-from holdfast_protocol.lifecycle import Status
+from holdfast_protocol.lifecycle import OUTCOME_STATUSES, Status
 from holdfast_protocol.limits import TEXT_BYTES_MAX
-from holdfast_protocol.replies import ChatRow, MessageRow, ProbeRow, RequestRow
+from holdfast_protocol.replies import ChatRow, MessageRow, ProbeRow, ProbeState, RequestRow
 
 from .admission import Admission
 from .feed import request_row
@@ -126,7 +126,7 @@ class Requests:
         """Where in the chat's tree the request goes; with its chat's lock held."""
         owner, chat_id = key.owner, submission.chat_id
         assert chat_id is not None
-        await self._projector.catch_up()
+        await self._projector.catch_up(owner)
         if await self.chats.is_deleted(owner, chat_id):
             raise ProtocolError("unknown_chat")
         active, _ = await self._journal.summaries(owner, active=True, chat_id=chat_id, limit=200)
@@ -202,22 +202,26 @@ class Requests:
         return await self._journal.decide(key_of(owner, request_id), wait_id, digest, decision)
 
     async def probe(self, owner: Owner, request_ids: Sequence[str]) -> list[ProbeRow]:
-        """What has become of each. Raises: Unavailable."""
-        rows = []
-        for request_id in request_ids:
+        """What has become of each: rows are read, never answers. Raises: Unavailable."""
+        return [await self._probe(key_of(owner, request_id)) for request_id in request_ids]
+
+    async def _probe(self, key: Key) -> ProbeRow:
+        status: Status
+        cursor = None
+        try:
+            head = await self._journal.head(key)
+            status, chat_id = head.status, head.chat_id
+        except UnknownRequest:
             try:
-                log = await self.find(owner, request_id)
+                status, chat_id = await self.chats.purged_status(key.owner, key.request_id)
             except UnknownRequest:
-                rows.append(ProbeRow(request_id=request_id, state="unknown"))
-                continue
-            state: Any = "ended" if log.sealed else "accepted" if log.status == "queued" else "running"
-            rows.append(
-                ProbeRow(
-                    request_id=request_id, state=state, status=log.status, chat_id=log.record.chat_id,
-                    cursor=str(log.cursor()),
-                )
-            )  # fmt: skip
-        return rows
+                return ProbeRow(request_id=key.request_id, state="unknown")
+        state: ProbeState = "accepted" if status == "queued" else "running"
+        if status in OUTCOME_STATUSES:
+            state = "ended"
+        elif (log := self._journal.live(key)) is not None:
+            cursor = str(log.cursor())
+        return ProbeRow(request_id=key.request_id, state=state, status=status, chat_id=chat_id, cursor=cursor)
 
     async def list_requests(
         self, owner: Owner, active: bool, chat_id: str | None, limit: int, before: str | None
@@ -246,21 +250,21 @@ class Requests:
         """Messages newest first, and the chat's requests without an outcome. What runs is read first: what ends in
         between is then in both rather than in neither. Raises: UnknownChat."""
         requests, _ = await self.list_requests(owner, True, chat_id, 200, None)
-        await self._projector.catch_up()
+        await self._projector.catch_up(owner)
         rows, mark = await self.chats.list_messages(owner, chat_id, limit, before)
         return rows, requests, mark
 
     async def delete_message(self, owner: Owner, chat_id: str, message_id: str) -> None:
         """Delete a message and what is under it; requests that run there are ended and their journals go. Raises:
         UnknownChat, UnknownMessage, Unavailable."""
-        await self._projector.catch_up()
+        await self._projector.catch_up(owner)
         answers = await self.chats.delete_message(owner, chat_id, message_id)
         await self._journal.erase([key_of(owner, answer) for answer in answers])
 
     async def delete_chat(self, owner: Owner, chat_id: str) -> None:
         """Delete a chat: its tombstone first, then what runs in it is ended. Its journals go when the tombstone can no
         longer be taken back (`erase_due`). Raises: UnknownChat, Unavailable."""
-        await self._projector.catch_up()
+        await self._projector.catch_up(owner)
         await self.chats.delete_chat(owner, chat_id)
         active, _ = await self._journal.summaries(owner, active=True, chat_id=chat_id, limit=1000)
         for summary in active:
@@ -275,7 +279,7 @@ class Requests:
 
     async def first_chats(self, owner: Owner) -> list[ChatRow]:
         """What a feed's snapshot begins with. Raises: Unavailable."""
-        await self._projector.catch_up()
+        await self._projector.catch_up(owner)
         rows, _ = await self.chats.list_chats(owner)
         return rows
 
@@ -286,7 +290,7 @@ class Requests:
         if record.chat_id is None:
             messages = [Message(message.role, message.text) for message in record.messages]
             return [*messages, Message("user", record.text)] if record.text is not None else messages
-        await self._projector.catch_up()
+        await self._projector.catch_up(record.key.owner)
         assert record.message_id is not None
         branch = await self.chats.branch(record.key.owner, record.chat_id, record.message_id)
         return [Message(row.role, row.text, row.transcript) for row in branch]

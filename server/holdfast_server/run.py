@@ -66,6 +66,8 @@ class Run:
                 await asyncio.wait({work})
             if work.cancelled() and not self._attempts.over:
                 raise RuntimeError("the work was cancelled by nobody")
+            if work.done() and not work.cancelled() and (error := work.exception()) is not None:
+                raise error  # it failed while it wrote down its failure
         except Fenced:
             self._log_fenced()
         except StoreError as error:

@@ -65,6 +65,16 @@ class DurableSuite(StoreBench):
             assert (log.record, log.waiting) == (was.record, was.waiting)
         assert (await scribe.store.accounts(key("ended")))[0].running_ms == 3
 
+    async def test_a_head_brings_nothing_into_memory(self, reopen: Reopen) -> None:
+        """The row of a packed journal is enough; the journal stays where it is."""
+        scribe = await reopen()
+        await scribe.ended("r1", "text")
+        await scribe.store.compact()
+        scribe = await reopen()
+        head = await scribe.store.head(key())
+        assert (head.status, head.attempt) == ("completed", 1)
+        assert scribe.store.live(key()) is None
+
     async def test_every_lease_is_void_at_once(self, reopen: Reopen) -> None:
         """After a start what ran is claimable without a wait, as recovered, under a higher term; the parked is not."""
         scribe = await reopen()

@@ -60,6 +60,22 @@ class KeepingSuite(StoreBench):
         rows, _ = await store.summaries(ANN, active=True, chat_id=None, limit=9, before=None)
         assert [row.status for row in rows] == ["queued", "running", "waiting"]
 
+    async def test_a_head_is_the_row_of_one(self, store: Store, scribe: Scribe) -> None:
+        """Live, ended or packed: what the list says of it, after every change; others' and erased ones are not there."""
+        await scribe.ended("packed", "text", chat_id="c")
+        await store.compact()
+        await scribe.ended("ended")
+        await scribe.running("running")
+        rows, _ = await store.summaries(ANN, active=False, chat_id=None, limit=9, before=None)
+        assert [await store.head(row.key) for row in rows] == rows
+        assert [row.status for row in rows] == ["running", "completed", "completed"]
+        await store.projected([key("packed")])
+        assert (await store.head(key("packed"))).projected
+        await store.erase([key("packed")])
+        for gone in (key("packed"), key("running", BOB), key("never")):
+            with pytest.raises(UnknownRequest):
+                await store.head(gone)
+
     async def test_versions_rise_with_every_change(self, store: Store, scribe: Scribe) -> None:
         """Of two rows of a request the later has the higher version."""
         versions: list[int] = []

@@ -2,26 +2,28 @@
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from holdfast_server.doors import health
 
 
 @pytest.fixture
-async def client():
-    """A client of a server whose trouble can be set."""
-    reasons: list[str | None] = [None]
+def reasons():
+    """What troubles the server; the test may change it."""
+    return [None]
+
+
+@pytest.fixture
+async def client(aiohttp_client, reasons):
+    """A client of a server with these routes."""
     app = web.Application()
     health.add_routes(app, lambda: reasons[0], "process")
-    async with TestClient(TestServer(app)) as client:
-        client.reasons = reasons  # type: ignore[attr-defined]
-        yield client
+    return await aiohttp_client(app)
 
 
-async def test_ready_follows_trouble(client):
+async def test_ready_follows_trouble(client, reasons):
     """200 while work may come, 503 with the reason while not; alive either way."""
     assert (await client.get("/readyz")).status == 200
-    client.reasons[0] = "draining"
+    reasons[0] = "draining"
     response = await client.get("/readyz")
     assert response.status == 503
     assert (await response.json())["reason"] == "draining"

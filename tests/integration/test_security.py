@@ -129,7 +129,7 @@ async def test_a_bug_on_the_way_into_the_history_does_not_end_it(tmp_path: Path,
     monkeypatch.setattr(rig.store, "unprojected", failing)
     async with serving(rig):
         await rig.journal.open(asked("r", owner=BOB, chat_id="theirs"))
-        await rig.projector.catch_up(5)
+        await rig.projector.catch_up(wait_s=5)
         assert (await rig.chats.list_chats(BOB))[0][0].chat_id == "theirs"
         assert len(calls) >= 2
 

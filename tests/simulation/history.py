@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from holdfast_protocol.fold import fold
+from holdfast_protocol.lifecycle import Status
 from holdfast_protocol.replies import ChatRow, MessageRow
 from holdfast_server.chats import UnknownMessage
 from holdfast_server.stores.base import Key, Owner, Record, Unavailable, UnknownRequest
@@ -93,6 +94,9 @@ class SimChats:
         return found[::-1]
 
     async def purged_log(self, owner: Owner, request_id: str) -> Log:
+        raise UnknownRequest(request_id)
+
+    async def purged_status(self, owner: Owner, request_id: str) -> tuple[Status, str]:
         raise UnknownRequest(request_id)
 
     async def project_opened(self, source: Record | Log) -> None:

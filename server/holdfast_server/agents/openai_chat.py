@@ -3,7 +3,7 @@
 An answer is whole when the server gave a finish_reason, and only then; a stream that just ends is a failure, however
 cleanly it does. The SDK's own retries are off: the runner owns them, knows what was shown, and waits visibly. Its models
 of a chunk are left out too: making one takes longer than all that the server does with it, so the SDK reads the stream
-and hands over plain values (`post` with `cast_to=object`).
+and hands over plain values (`post` with `cast_to=object`). How much of it is ever kept is bounded in openai_wire.
 
 Options that are passed on are named in openai_prompt.OPTIONS. A model that calls tools ends the answer as `tool_calls`:
 whoever sent the tools along runs them.
@@ -132,11 +132,15 @@ class OpenAIChat:
                     )
                 # The package takes a second to import: not in the loop, where all others would wait.
                 sdk = await asyncio.to_thread(import_module, "openai")
+                from . import openai_wire as wire
+
                 self._client = sdk.AsyncOpenAI(
                     api_key=self._api_key or LOCAL_KEY,
                     base_url=self._base_url,
                     max_retries=0,
                     timeout=sdk.Timeout(None, connect=CONNECT_S),
+                    default_headers=wire.HEADERS,
+                    http_client=sdk.DefaultAsyncHttpxClient(event_hooks={"response": [wire.bound]}),
                 )
             return self._client
 
@@ -198,6 +202,8 @@ class OpenAIChat:
     def _mid_stream(self, error: Exception) -> AgentFailure:
         import openai
 
+        if isinstance(error, errors.Unreadable):
+            return error.failure
         if isinstance(error, openai.APIConnectionError):
             return errors.broken_off()
         if isinstance(error, openai.APIError):

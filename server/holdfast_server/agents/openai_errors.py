@@ -26,6 +26,15 @@ _REQUEST: Final = frozenset(
 )
 
 
+class Unreadable(ValueError):
+    """What comes from the server is not read on; `failure` says why. Raised in the SDK's midst, so it is no failure
+    itself: after a whole answer it does not matter."""
+
+    def __init__(self, failure: AgentFailure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """How long the server asks to wait: `retry-after-ms`, or `retry-after` as seconds or as a date."""
     for header, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
@@ -109,6 +118,20 @@ def truncated() -> AgentFailure:
 def garbled() -> AgentFailure:
     """The failure for a stream that cannot be read."""
     return _busy("upstream_garbled", "The model's server sent something that is no answer.", None)
+
+
+def oversized() -> AgentFailure:
+    """The failure for a stream of which one event has no end."""
+    return _busy("upstream_oversized", "The model's server sent a piece of an answer without an end.", None)
+
+
+def compressed() -> AgentFailure:
+    """The failure for a stream that is compressed though we asked for a plain one."""
+    return _busy(
+        "upstream_garbled",
+        "The model's server, or a proxy before it, sent a compressed answer; the operator must turn that off.",
+        None,
+    )
 
 
 def address(base_url: str) -> str:

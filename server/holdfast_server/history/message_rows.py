@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Row, and_, delete, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from holdfast_protocol.lifecycle import Status
 from holdfast_protocol.limits import PAGE_BYTES_MAX
 from holdfast_protocol.replies import MessageRow
 from holdfast_protocol.transcript import Transcript
@@ -62,6 +63,14 @@ async def find(connection: AsyncConnection, owner: Owner, message_id: str) -> Ro
     """The message's row, whichever chat it is in."""
     where = owned(messages, owner, message_id=message_id)
     return (await connection.execute(select(messages).where(where))).one_or_none()
+
+
+async def outcome(connection: AsyncConnection, owner: Owner, message_id: str) -> tuple[Status, str] | None:
+    """How an answer ended, and in which chat; None if there is none of this id."""
+    where = owned(messages, owner, message_id=message_id)
+    query = select(messages.c.status, messages.c.chat_id).where(where, messages.c.transcript.is_not(None))
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else (row.status, row.chat_id)
 
 
 async def _of_ids(connection: AsyncConnection, owner: Owner, message_ids: Sequence[str]) -> list[MessageRow]:

@@ -209,7 +209,7 @@ class LogWriter(Protocol):
 
     async def flush(self) -> None:
         """Return when everything put so far is durable and readable; a full or busy disk is waited out. Raises: Fenced,
-        JournalSealed, Unavailable when the store closes."""
+        JournalSealed, IllegalEvent if what was put does not fit the journal, Unavailable when the store closes."""
 
 
 class Store(Protocol):
@@ -265,6 +265,10 @@ class Store(Protocol):
 
     def live(self, key: Key) -> Log | None:
         """The same if it is in memory now; never waits."""
+
+    async def head(self, key: Key) -> Summary:
+        """The row of one request. Costs no more, however long its answer is: nothing is unpacked or brought into memory.
+        Raises: UnknownRequest, Damaged, Unavailable."""
 
     async def summaries(
         self, owner: Owner | None, *, active: bool, chat_id: str | None, limit: int, before: str | None

@@ -236,9 +236,10 @@ class CommitQueue:
                 stage.append(writer.log, writer.term, writer.take())
             except StoreError as error:
                 writer.fail(error)
-            except IllegalEvent:
+            except Exception:  # IllegalEvent, or a bug of ours
+                # Not as Unavailable, on which a run waits for the next start: it must end the request by other means.
                 log.exception("a writer is out of step with its journal", writer=repr(writer))
-                writer.fail(Unavailable("What was put does not fit the journal; the server's log says why."))
+                writer.fail(IllegalEvent("What was put does not fit the journal; the server's log says why."))
             else:
                 writers.append(writer)
         return writers

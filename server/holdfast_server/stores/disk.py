@@ -122,6 +122,9 @@ class Disk(Protocol):
     async def find(self, key: Key) -> Found | None:
         """The packed journal of this key."""
 
+    async def head(self, key: Key) -> Summary | None:
+        """Its row alone, without the blob."""
+
     async def accounts(self, key: Key) -> list[Account] | None:
         """The accounts of a packed journal, None if there is no such journal."""
 

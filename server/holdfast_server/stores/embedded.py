@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from heapq import nlargest
 from secrets import token_hex
 from typing import Final, Literal, TypeVar
 from weakref import WeakValueDictionary
@@ -251,23 +252,30 @@ class EmbeddedStore:
 
     # -- lists -----------------------------------------------------------------------------------------------
 
+    async def head(self, key: Key) -> Summary:
+        journal = self._journals.by_key.get(key)
+        summary = journal.summary() if journal is not None else await self._disk.head(key)
+        if summary is None:
+            raise UnknownRequest(key.request_id)
+        return summary
+
     async def summaries(
         self, owner: Owner | None, *, active: bool, chat_id: str | None, limit: int, before: str | None
     ) -> tuple[list[Summary], str | None]:
         below = int(before) if before is not None and before.isdecimal() else None
-        rows = [] if active else await self._disk.page(owner, chat_id, below, limit + 1)
-        merged = dict(rows)
-        for number, journal in self._journals.by_number.items():
-            key = journal.key
-            if (
-                (owner is None or (key.tenant == owner.tenant and key.user == owner.user))
-                and (chat_id is None or journal.record.chat_id == chat_id)
-                and (below is None or number < below)
-                and not (active and journal.sealed)
-            ):
-                merged[number] = journal.summary()
-        numbers = sorted(merged, reverse=True)
-        page = [merged[number] for number in numbers[:limit]]
+        journals = self._journals
+        rows: dict[int, Summary] = {}
+        packings = -1
+        while not active and packings != journals.packings:  # what is packed meanwhile is in neither
+            packings = journals.packings
+            rows = dict(await self._disk.page(owner, chat_id, below, limit + 1))
+        held = [journals.active.of(owner, chat_id), *([] if active else [journals.ended.of(owner, chat_id)])]
+        inside = (number for shelf in held for number in shelf if below is None or number < below)
+        numbers = nlargest(limit + 1, {*rows, *inside})
+        page = [
+            journal.summary() if (journal := journals.by_number.get(number)) is not None else rows[number]
+            for number in numbers[:limit]
+        ]
         return page, str(numbers[limit - 1]) if len(numbers) > limit > 0 else None
 
     async def unprojected(self, limit: int) -> list[Log]:
@@ -284,8 +292,8 @@ class EmbeddedStore:
                 found[journal.number] = journal
         found |= {
             number: journal
-            for number, journal in self._journals.by_number.items()
-            if journal.sealed and not journal.projected and journal.record.chat_id is not None
+            for number, journal in self._journals.ended.of(None, None).items()
+            if not journal.projected and journal.record.chat_id is not None
         }
         return [found[number] for number in sorted(found)[:limit]]
 

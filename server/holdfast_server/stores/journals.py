@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from holdfast_protocol.events import Waiting
@@ -10,6 +11,41 @@ from holdfast_protocol.events import Waiting
 from .base import Key, Owner, Record
 from .log import Log
 from .ready import Ready
+
+
+class Shelf:
+    """Journals by number, each found by whose it is, and by its chat too: a list costs what it shows."""
+
+    def __init__(self) -> None:
+        self._of: dict[tuple[Owner | None, str | None], dict[int, Log]] = {}
+
+    def add(self, log: Log) -> None:
+        """It belongs here now."""
+        for place in _places(log):
+            self._of.setdefault(place, {})[log.number] = log
+
+    def drop(self, log: Log) -> bool:
+        """It does no longer; whether it did."""
+        there = False
+        for place in _places(log):
+            logs = self._of.get(place, {})
+            there = logs.pop(log.number, None) is not None
+            if there and not logs:
+                del self._of[place]
+        return there
+
+    def of(self, owner: Owner | None, chat_id: str | None) -> Mapping[int, Log]:
+        """Those of this owner (None: everybody) and chat (None: all). Read it at once; do not keep it."""
+        if owner is None and chat_id is not None:  # for operators only: not worth an index
+            everything = self._of.get((None, None), {})
+            return {number: log for number, log in everything.items() if log.record.chat_id == chat_id}
+        return self._of.get((owner, chat_id), {})
+
+
+def _places(log: Log) -> list[tuple[Owner | None, str | None]]:
+    owner, chat_id = log.key.owner, log.record.chat_id
+    places: list[tuple[Owner | None, str | None]] = [(None, None), (owner, None)]
+    return places if chat_id is None else [*places, (owner, chat_id)]
 
 
 class Journals:
@@ -20,6 +56,8 @@ class Journals:
         self.running: Counter[Owner] = Counter()  # leases held
         self.by_key: dict[Key, Log] = {}
         self.by_number: dict[int, Log] = {}
+        self.active = Shelf()  # those without an outcome
+        self.ended = Shelf()  # those with one
         self.first_seq: dict[int, int] = {}  # the first segment that a journal needs
         self.ready = Ready()
         self.next_number = 1
@@ -35,11 +73,19 @@ class Journals:
         """It is committed."""
         self.by_key[log.key] = log
         self.by_number[log.number] = log
+        (self.ended if log.sealed else self.active).add(log)
         self.first_seq[log.number] = seq
+
+    def sealed(self, log: Log) -> None:
+        """It has its outcome, if it is still here."""
+        if self.active.drop(log):
+            self.ended.add(log)
 
     def drop(self, log: Log) -> None:
         """It is packed or removed."""
         del self.by_key[log.key], self.by_number[log.number], self.first_seq[log.number]
+        self.active.drop(log)
+        self.ended.drop(log)
 
 
 class Claimable(Protocol):

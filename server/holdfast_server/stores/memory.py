@@ -51,6 +51,10 @@ class MemoryDisk:
         row = self._cold.get(key)
         return None if row is None else Found(row.number, row.summary, row.packed)
 
+    async def head(self, key: Key) -> Summary | None:
+        row = self._cold.get(key)
+        return None if row is None else row.summary
+
     async def accounts(self, key: Key) -> list[Account] | None:
         row = self._cold.get(key)
         return None if row is None else row.accounts

@@ -180,6 +180,9 @@ class SqliteDisk:
     async def find(self, key: Key) -> Found | None:
         return await self._read(rows.find, key)
 
+    async def head(self, key: Key) -> Summary | None:
+        return await self._read(rows.head, key)
+
     async def accounts(self, key: Key) -> list[Account] | None:
         return await self._read(rows.accounts, key)
 

@@ -173,6 +173,14 @@ def find(connection: sqlite3.Connection, key: Key) -> Found | None:
     return None if row is None else Found(row[0], _row(row[1], row[2]), Packed(*row[3:]))
 
 
+def head(connection: sqlite3.Connection, key: Key) -> Summary | None:
+    """Its row alone: the blob's pages are not read."""
+    row = connection.execute(
+        "SELECT summary, projected FROM packed WHERE tenant = ? AND user = ? AND request_id = ?", key
+    ).fetchone()
+    return None if row is None else _row(*row)
+
+
 def accounts(connection: sqlite3.Connection, key: Key) -> list[Account] | None:
     """Its accounts, by term."""
     rows = connection.execute(

@@ -380,6 +380,8 @@ class Stage:
             journals.add(log, self._seq)
         elif draft.restated:
             journals.first_seq[log.number] = self._seq
+        if draft.outcome is not None:
+            journals.sealed(log)
         if draft.removed:
             log.erased = draft.removed == "erased"
         log.compacted = log.compacted or draft.packed is not None

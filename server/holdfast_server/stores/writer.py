@@ -111,7 +111,7 @@ class Writer:
         self._pending = Pending()
         self._taken: list[Event] = []
         self._taken_bytes = 0
-        self._error: StoreError | None = None
+        self._error: StoreError | IllegalEvent | None = None
         self._round = 0  # how many times the pending list was taken
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
 
@@ -166,7 +166,7 @@ class Writer:
                 self._waiters.remove(entry)
 
     @staticmethod
-    def _again(error: StoreError) -> StoreError:
+    def _again(error: StoreError | IllegalEvent) -> StoreError | IllegalEvent:
         """A fresh one each time: an exception that is raised twice collects both stacks."""
         return JournalSealed(error.status) if isinstance(error, JournalSealed) else type(error)(*error.args)
 
@@ -203,8 +203,9 @@ class Writer:
             self._waiters = [entry for entry in self._waiters if entry[0] > self._round]
             _resolve(due)
 
-    def fail(self, error: StoreError) -> None:
-        """Nothing of this term will be written any more."""
+    def fail(self, error: StoreError | IllegalEvent) -> None:
+        """Nothing of this term will be written by it any more. IllegalEvent: it is out of step with its journal, and whoever
+        runs the request must end it without this writer."""
         if self._error is None:
             self._error = error
             self._taken, self._taken_bytes, self._pending = [], 0, Pending()

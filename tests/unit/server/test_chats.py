@@ -258,8 +258,10 @@ async def test_a_purged_request_still_answers(chats: Chats) -> None:
     assert again.fold().offset == again.tail
     assert again.check(log.cursor()) == "unknown_epoch"
     assert again.check((await chats.purged_log(ANN, "r1")).cursor()) is None
-    with pytest.raises(UnknownRequest):
-        await chats.purged_log(ANN, "q-r1")
+    assert await chats.purged_status(ANN, "r1") == (log.status, "chat")
+    for call in (chats.purged_log, chats.purged_status):
+        with pytest.raises(UnknownRequest):
+            await call(ANN, "q-r1")
 
 
 # -- observers ---------------------------------------------------------------------------------------------------

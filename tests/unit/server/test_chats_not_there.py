@@ -50,6 +50,8 @@ async def test_a_deleted_chat_is_gone_and_can_come_back(chats: Chats, clock: Clo
     assert await chats.erase_due() == []
     with pytest.raises(UnknownRequest):
         await chats.purged_log(ANN, "r1")
+    with pytest.raises(UnknownRequest):
+        await chats.purged_status(ANN, "r1")
     clock.now += 29_999
     assert not (await chats.restore_chat(ANN, "chat")).deleted
     assert (await chats.message(ANN, "chat", "r1")).text == "Yes."
@@ -135,6 +137,7 @@ async def test_what_is_anothers_is_not_there(chats: Chats, clock: Clock) -> None
             chats.message(owner, chat_id, message_id),
             chats.has_message(owner, message_id),
             chats.purged_log(owner, message_id),
+            chats.purged_status(owner, message_id),
             chats.delete_message(owner, chat_id, message_id),
             chats.list_chats(owner),
             chats.search(owner, "private"),

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
 
 from holdfast_protocol.codec import MSGPACK
 from holdfast_protocol.pushes import CaughtUp, Notice, Page
@@ -262,5 +266,73 @@ def test_one_log_that_cannot_be_read_stops_nobody_else() -> None:
         assert one.closed is not None
         assert one.closed[0] == 1011
         assert two.transcript("good") == whole(good)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("where", ["write", "buffered", "close"])
+def test_a_connection_that_raises_stops_nobody_else(where: str) -> None:
+    """A transport that breaks its promise not to raise ends, at the next sweep at the latest; the others' answers go on,
+    also those whose wake-ups are lost."""
+
+    class Broken(FakeConnection):
+        broken = False
+
+        def write(self, frames: Sequence[bytes]) -> None:
+            if self.broken and where in ("write", "close"):
+                raise RuntimeError("a bug")
+            super().write(frames)
+
+        @property
+        def buffered(self) -> int:
+            if self.broken and where == "buffered":
+                raise RuntimeError("a bug")
+            return super().buffered
+
+        def close(self, code: int, reason: str) -> None:
+            if where == "close":
+                raise RuntimeError("a bug")
+            super().close(code, reason)
+
+    async def scene(s: Scene) -> None:
+        bad, good = await s.desk.run("bad"), await s.desk.run("good")
+        one, two = Broken(s.codec), s.connect()
+        s.delivery.join(one)
+        s.follow(one, bad)
+        s.follow(two, good)
+        await s.settle()
+        one.broken = s.desk.lossy = True
+        for pen in (bad, good):
+            await pen.say("x")
+            await pen.end()
+        await asyncio.sleep(3)
+        assert one.aborted
+        assert (one.closed is None) == (where == "close")
+        assert two.transcript("good") == whole(good)
+
+    play(scene)
+
+
+def test_a_sweep_that_fails_is_not_the_last() -> None:
+    """Whatever goes wrong in one sweep, the next one heals a lost wake-up (I7)."""
+
+    async def scene(s: Scene) -> None:
+        pen = await s.desk.run("r")
+        reader = s.connect()
+        s.follow(reader, pen)
+        await s.settle()
+        s.desk.lossy = True
+        await pen.say("lost")
+        delivery: Any = s.delivery
+        delivery._ready[None], turn = None, delivery._turn
+
+        def fails() -> None:
+            delivery._ready.pop(None)
+            delivery._turn = turn
+            raise RuntimeError("a bug")
+
+        delivery._turn = fails
+        await asyncio.sleep(2.1)
+        assert reader.followings["r"].fold.offset == pen.log.tail
 
     play(scene)

@@ -4,6 +4,11 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from holdfast_protocol.pushes import FeedChat
+from holdfast_protocol.replies import ChatRow
+from holdfast_server import feed as module
+from holdfast_server.feed import EVENTS_MAX, Feed
+from holdfast_server.stores.base import Owner
 from tests.support.parts import ADA, EVE, ask, parts_in
 
 
@@ -52,8 +57,46 @@ async def test_a_feed_cursor_that_does_not_belong_is_told_so(bench):
     """Another life, ahead, or behind what is kept."""
     assert bench.feed.place(ADA, "0-0.ffffffff").reset == "unknown_epoch"
     assert bench.feed.place(ADA, "5-0.00000000").reset == "ahead"
-    for _ in range(1_005):
-        bench.feed.chat_changed(ADA, None)
+    for _ in range(EVENTS_MAX + 5):
+        bench.feed.chat_changed(ADA, CHAT)
     assert bench.feed.place(ADA, "0-0.00000000").reset == "purged"
     assert bench.feed.read(ADA, 0, 10) is None
-    assert bench.feed.place(ADA, "1005-0.00000000").reset is None
+    assert bench.feed.place(ADA, f"{EVENTS_MAX + 5}-0.00000000").reset is None
+
+
+CHAT = ChatRow(chat_id="c", version=1, title="t")
+
+
+async def test_a_user_whom_nobody_watches_costs_nothing(bench):
+    """A change alone makes no ring; one begins with the first device that asks, at what the snapshot then shows."""
+    await bench.requests.submit(ADA, ask(request_id="r1"))
+    await bench.projector.catch_up(ADA)
+    assert (bench.feed._watched, dict(bench.feed._unwatched)) == ({}, {})
+    start = bench.feed.place(ADA, None)
+    bench.feed.chat_changed(ADA, CHAT)
+    assert bench.feed.read(ADA, start.offset, 10) == ([FeedChat(chat=CHAT)], start.offset + 1)
+
+
+async def test_watched_rings_stay_and_of_the_others_the_latest_used(bench, monkeypatch):
+    """1. Ada is watched, Eve was, before others. 2. More others come than are kept. 3. Eve's cursor is of another life,
+    also for who holds its offset; Ada's is good. 4. Ada is let go, and is kept like the others. Red if an offset is good
+    in two rings."""
+    monkeypatch.setattr(module, "UNWATCHED_MAX", 2)
+    nonces = iter(f"{number:08x}" for number in range(100))
+    feed = Feed(bench.journal, bench.requests.first_chats, nonce=lambda: next(nonces))
+    feed.hold(ADA)
+    eve = feed.place(EVE, None)
+    cursors = {owner: feed.cursor(owner) for owner in (ADA, EVE)}
+    for number in range(2):
+        feed.place(Owner("", f"other{number}"), None)
+    feed.chat_changed(ADA, CHAT)
+    feed.chat_changed(EVE, CHAT)
+    assert feed.place(EVE, cursors[EVE]).reset == "unknown_epoch"
+    feed.chat_changed(EVE, CHAT)
+    assert feed.read(EVE, eve.offset, 10) is None
+    assert feed.place(ADA, cursors[ADA]).reset is None
+    feed.let_go(ADA)
+    assert feed.place(ADA, cursors[ADA]).reset is None
+    for number in range(2):
+        feed.place(Owner("", f"other{number}"), None)
+    assert feed.place(ADA, cursors[ADA]).reset == "unknown_epoch"

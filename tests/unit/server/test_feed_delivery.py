@@ -29,6 +29,7 @@ class Ring:
         self.entries: dict[Owner, list[FeedEvent]] = {}
         self.observer: Callable[[Owner], None] = lambda _: None
         self.down = 0
+        self.held: set[Owner] = set()
 
     def add(self, owner: Owner, count: int = 1) -> None:
         entries = self.entries.setdefault(owner, [])
@@ -38,6 +39,13 @@ class Ring:
 
     def observe(self, observer: Callable[[Owner], None]) -> None:
         self.observer = observer
+
+    def hold(self, owner: Owner) -> None:
+        assert owner not in self.held
+        self.held.add(owner)
+
+    def let_go(self, owner: Owner) -> None:
+        self.held.remove(owner)
 
     def tail(self, owner: Owner) -> int:
         return len(self.entries.get(owner, []))
@@ -160,4 +168,25 @@ def test_who_falls_behind_what_is_kept_begins_anew() -> None:
         await s.feeds.close()
 
     sim = SimLoop(3)
+    sim.run(main())
+
+
+def test_a_feed_is_held_while_anybody_watches() -> None:
+    """From the first watcher until the last has gone, however often one watches anew."""
+
+    async def main() -> None:
+        s = Scene(sim)
+        one, two = s.connect(), s.connect()
+        for connection in (one, two, one):
+            s.watch(connection, None)
+            assert s.ring.held == {ANN}
+        s.feeds.unwatch(one)
+        assert s.ring.held == {ANN}
+        s.delivery.leave(two)
+        assert s.ring.held == set()
+
+        s.delivery.close()
+        await s.feeds.close()
+
+    sim = SimLoop(0)
     sim.run(main())

@@ -1,8 +1,12 @@
 """Notices: told when they change, at most one of a kind per connection and look."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import structlog
+
+from holdfast_server import notices as module
 from holdfast_server.notices import Notices
 
 
@@ -76,3 +80,43 @@ def test_trouble_is_told_when_it_comes_and_when_it_goes():
     trouble[0] = None
     notices.look()
     assert audience.told == [("storage", None, None, None)] * 2
+
+
+def test_what_is_no_longer_queued_or_followed_is_forgotten():
+    """A connection that lives for months costs what it follows now, not all that it ever did."""
+    a, b, audience = Log("a"), Log("b"), Audience()
+    peer: Any = Peer()
+    queue = Queue([a, b])
+    notices = Notices(audience, queue, lambda: None)
+    audience.followed = [(a, [peer]), (b, [peer])]
+    notices.look()
+    notices.look()
+    assert notices._told == {peer: {"a": 0, "b": 1}}
+    queue.remove(a)
+    a.status = "running"
+    notices.look()
+    assert notices._told == {peer: {"b": 0}}
+    audience.followed = []
+    notices.look()
+    assert notices._told == {}
+
+
+async def test_a_look_that_fails_is_not_the_last(monkeypatch):
+    """An exception that nobody foresaw is logged, and the next look tells what there is."""
+    monkeypatch.setattr(module, "EVERY_S", 0)
+    audience, looks, looked = Audience(), iter([RuntimeError("a bug"), None]), asyncio.Event()
+
+    def trouble():
+        error = next(looks, None)
+        if error is not None:
+            raise error
+        looked.set()
+        return "the disk is full"
+
+    task = asyncio.ensure_future(Notices(audience, Queue(), trouble).run())
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.timeout(5):
+            await looked.wait()
+    assert len(audience.told) == 1
+    assert [entry["event"] for entry in logs] == ["notices failed; the next look goes on"]
+    task.cancel()

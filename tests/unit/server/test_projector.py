@@ -17,7 +17,7 @@ from holdfast_server.stores.base import Key, Owner, Record, Unavailable
 from holdfast_server.stores.log import Log
 from holdfast_server.stores.memory import MemoryStore
 from holdfast_server.tasks import Tasks
-from tests.support.journals import ANN, accepted_of, asked, output_of
+from tests.support.journals import ANN, BOB, accepted_of, asked, output_of
 
 Parts = tuple[MemoryStore, Chats]
 
@@ -321,3 +321,37 @@ async def test_closing_lets_nobody_wait(parts: Parts) -> None:
     await projector.close()
     with pytest.raises(Unavailable, match="stops"):
         await waiting
+
+
+async def test_one_owners_trouble_delays_no_other(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1. Ann's projection is stuck. 2. Bob's history is whole: he does not wait, she does. 3. Hers is refused again and
+    again: what Bob writes then is there when he reads, and hers once it is taken."""
+    store, chats = parts
+    monkeypatch.setattr(module, "RETRY_S_MIN", 0.01)
+    monkeypatch.setattr(module, "RETRY_S_MAX", 0.01)
+    stuck, refused = asyncio.Event(), True
+
+    async def before(_: str, key: Key) -> None:
+        if key.owner == ANN:
+            await stuck.wait()
+            if refused:
+                raise Unavailable("not now")
+
+    projector = projector_of(store, chats, before)
+    await projector.start()
+    await submit(store, asked("b1", owner=BOB, chat_id="his"))
+    await projector.catch_up()
+    await submit(store, asked("r1"))
+    await asyncio.sleep(0)
+    await projector.catch_up(BOB, wait_s=0)
+    for owner in (ANN, None):
+        with pytest.raises(Unavailable, match="behind"):
+            await projector.catch_up(owner, wait_s=0)
+    stuck.set()
+    await submit(store, asked("b2", owner=BOB, parent_id="b1", chat_id="his", at=1_001))
+    await projector.catch_up(BOB)
+    assert [row[0] for row in await shown(chats, BOB, "his")] == ["b2", "q-b2", "b1", "q-b1"]
+    refused = False
+    await projector.catch_up(ANN)
+    assert [row[0] for row in await shown(chats)] == ["r1", "q-r1"]
+    await projector.close()

@@ -213,6 +213,40 @@ async def test_a_probe_is_three_valued(bench):
     assert states == ["ended", "unknown"]
 
 
+async def test_a_probe_unpacks_nothing(bench, monkeypatch):
+    """Rows are enough, of packed requests and of purged ones; the cursor is for those whose log still grows."""
+    await bench.requests.submit(ADA, ask(request_id="r1"))
+    await bench.answer()
+    await bench.requests.submit(ADA, ask(request_id="r2", chat_id=None))
+    await bench.answer()
+    opened = await bench.requests.submit(ADA, ask(request_id="r3", chat_id="c3"))
+    await bench.projector.catch_up()
+
+    def refuse(*_):
+        pytest.fail("a probe reads rows, not answers")
+
+    monkeypatch.setattr("holdfast_server.chats.purged.purged_log", refuse)
+    monkeypatch.setattr("holdfast_server.stores.packed.unpack", refuse)
+    names = ["r1", "r2", "r3"]
+    before = await bench.requests.probe(ADA, names)
+    assert [(row.state, row.status, row.chat_id) for row in before] == [
+        ("ended", "completed", "c1"),
+        ("ended", "completed", None),
+        ("accepted", "queued", "c3"),
+    ]
+    assert [row.cursor for row in before] == [None, None, str(opened.log.cursor())]
+    assert await bench.store.compact() == 2
+    bench.store._packed.forget([key_of(ADA, name) for name in names], erased=False)
+    assert await bench.requests.probe(ADA, names) == before
+    assert [row.state for row in await bench.requests.probe(EVE, names)] == ["unknown"] * 3
+    assert await bench.store.purge(2**60, 0) == 2
+    assert [row.state for row in await bench.requests.probe(EVE, names)] == ["unknown"] * 3
+    assert await bench.requests.probe(ADA, names[::2]) == before[::2]
+    assert (await bench.requests.probe(ADA, ["r2"]))[0].state == "unknown"
+    await bench.requests.delete_chat(ADA, "c1")
+    assert (await bench.requests.probe(ADA, ["r1"]))[0].state == "unknown"
+
+
 async def test_a_queued_request_tells_its_place(bench):
     """How many are before it, over all owners; none once it runs."""
     await bench.requests.submit(EVE, ask(request_id="r0"))

@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 
+from holdfast_protocol import events as ev
+from holdfast_protocol.errors import IllegalEvent
 from holdfast_server.agents import (
     Context,
     Output,
     Text,
     Wait,
 )
+from holdfast_server.attempts import Attempts
 from holdfast_server.stores.base import Claim, Fenced, Unavailable
 from holdfast_server.stores.memory import MemoryStore
+from holdfast_server.stores.stage import Stage
 from tests.support.runs import Bench, Played, cancel, says, simulate, starts
 from tests.support.simloop import SimLoop
 
@@ -246,3 +250,43 @@ def test_a_writer_that_says_fenced_at_once_is_believed():
 
     sim = SimLoop(1)
     sim.run(main(sim))
+
+
+@pytest.mark.parametrize("error", [IllegalEvent("out of step"), RuntimeError("a bug")])
+def test_a_writer_out_of_step_with_its_journal_fails_its_request(error: Exception, monkeypatch: Any):
+    """What was put does not fit the journal, which only a bug of ours can do: the request fails at once and does not run
+    until a restart, and the next one is answered."""
+    append = Stage.append
+
+    def refusing(self: Stage, log: Any, term: int, events: Any) -> None:
+        if log.key.request_id == "r1" and any(isinstance(event, ev.Delta) for event in events):
+            raise error
+        append(self, log, term, events)
+
+    monkeypatch.setattr(Stage, "append", refusing)
+
+    async def main(bench: Bench) -> None:
+        async with asyncio.timeout(5):
+            transcript = await bench.ask()
+        assert transcript.outcome is not None
+        assert (transcript.status, transcript.outcome.code) == ("failed", "internal")
+        assert (await bench.ask()).text == "ab"
+
+    simulate(Played(says("a", 1, "b")), main)
+
+
+def test_a_failure_that_cannot_be_written_down_is_one_all_the_same(monkeypatch: Any):
+    """The agent fails, and so does what writes that down: the request has its outcome."""
+
+    def broken(self: Attempts, outcome: ev.Outcome) -> Any:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Attempts, "ended", broken)
+
+    async def main(bench: Bench) -> None:
+        async with asyncio.timeout(5):
+            transcript = await bench.ask()
+        assert transcript.outcome is not None
+        assert (transcript.status, transcript.outcome.code) == ("failed", "internal")
+
+    simulate(Played(says("a", RuntimeError("a bug"))), main)
