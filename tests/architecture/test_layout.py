@@ -161,7 +161,7 @@ def test_the_lock_holds_every_requirement_by_hash() -> None:
     config.read(ROOT / "setup.cfg", "utf-8")
     groups = [
         config["options"]["install_requires"],
-        *(config["options.extras_require"][x] for x in ("server", "speed", "dev")),
+        *(config["options.extras_require"][x] for x in ("server", "dev")),
     ]
     wanted = {
         re.split(r"[\[<>=;]", line)[0].strip()
