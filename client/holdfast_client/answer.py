@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from holdfast_protocol import replies as rep
 from holdfast_protocol.events import OUTCOMES, Event
-from holdfast_protocol.fold import Fold, LivePart
+from holdfast_protocol.fold import Fold
 from holdfast_protocol.lifecycle import Status
+from holdfast_protocol.live_part import LivePart
 from holdfast_protocol.transcript import Transcript
 
 from .errors import AnswerFailed, AnswerLost

@@ -28,8 +28,9 @@ from .connection import PATIENCE_S, Connection
 from .errors import CommandRefused, ConnectionLost
 from .feed import FeedRows
 from .following import Following, unattached
+from .happenings import Changed, FeedChanged, Happening, Noticed, Replied
 from .ids import new_id
-from .session import Changed, FeedChanged, Happening, Noticed, Replied, Session
+from .session import Session
 
 _SHORT_NAMES: Final = {"json": JSON, "msgpack": MSGPACK}
 
@@ -53,6 +54,8 @@ def connect(
     chosen = _SHORT_NAMES.get(codec) or CODECS.get(codec)
     if chosen is None:
         raise ValueError(f"{codec!r} is not a codec; take json or msgpack.")
+    if token is not None and not (token.isascii() and token.isprintable()):
+        raise ValueError("The token has characters that no header can carry.")
     return Client(
         websocket_url(url),
         chosen,

@@ -22,7 +22,8 @@ from holdfast_protocol.errors import CLOSE_CODES
 
 from .backoff import Backoff
 from .errors import ConnectionLost, ConnectionRefused, NotAuthenticated, first_of
-from .session import Complained, Happening, Session, Welcomed
+from .happenings import Complained, Happening, Welcomed
+from .session import Session
 
 OPEN_DEADLINE_S: Final = 10.0
 """From the first packet to the welcome; longer than a slow phone network needs."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from zlib import crc32
 
-from holdfast_protocol.fold import Fold, LivePart
+from holdfast_protocol.fold import Fold
+from holdfast_protocol.live_part import LivePart
 
 _TEXTS: Final = ("text", "reasoning")
 

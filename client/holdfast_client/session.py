@@ -15,8 +15,7 @@ feed's cursor. All commands may be repeated: a submit carries its id (I4), and t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from holdfast_protocol import commands as cmd
 from holdfast_protocol import pushes as psh
@@ -25,61 +24,11 @@ from holdfast_protocol.codec import Codec
 from holdfast_protocol.errors import ERRORS, ProtocolError
 from holdfast_protocol.limits import COMMAND_BYTES_MAX, HEARTBEAT_S
 
-from .errors import CommandRefused, OutboxFull
+from .errors import CommandRefused
 from .feed import FeedRows
 from .following import Following, Verdict
-
-OUTBOX_COMMANDS_MAX: Final = 1000
-"""Commands that may wait for a reply; a program that has more in flight has lost count of them."""
-
-OUTBOX_BYTES_MAX: Final = 16 * COMMAND_BYTES_MAX
-"""Bytes of them; they are all held until answered, while there is no connection too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Welcomed:
-    """The connection may be used; `welcome` says by whom, and how often to expect a sign of life."""
-
-    welcome: rep.Welcome
-
-
-@dataclass(frozen=True, slots=True)
-class Replied:
-    """The command `ref` was answered; an `Error` is an answer too."""
-
-    ref: int
-    reply: rep.Reply
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """What is known of a request has changed: more of it, its end, or that it is lost. Look at `following`."""
-
-    request_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class FeedChanged:
-    """Rows of the feed that were news."""
-
-    rows: tuple[rep.ChatRow | rep.RequestRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Noticed:
-    """The server mentions something that is in no log."""
-
-    notice: psh.Notice
-
-
-@dataclass(frozen=True, slots=True)
-class Complained:
-    """The server could not read a frame of ours, or refused hello."""
-
-    error: rep.Error
-
-
-Happening = Welcomed | Replied | Changed | FeedChanged | Noticed | Complained
+from .happenings import Changed, Complained, FeedChanged, Happening, Noticed, Replied, Welcomed
+from .outbox import Outbox
 
 
 class Session:
@@ -93,8 +42,7 @@ class Session:
         self.unreadable = 0
         self._token = token
         self._client = client
-        self._outbox: dict[int, tuple[cmd.Command, int]] = {}
-        self._outbox_bytes = 0
+        self._outbox = Outbox()
         self._frames: list[bytes] = []
         self._open = False
         self._ready = False
@@ -150,7 +98,7 @@ class Session:
         for following in self.followings.values():
             if following.state == "want":
                 self._subscribe(following)
-        for command, _ in self._outbox.values():
+        for command in self._outbox.commands():
             self._frames.append(self.codec.encode(command))
         if self._watching:
             self._send_watch()
@@ -210,18 +158,13 @@ class Session:
 
     def forget(self, ref: int) -> None:
         """Nobody waits for this reply any more; do not send the command again."""
-        entry = self._outbox.pop(ref, None)
-        if entry is not None:
-            self._outbox_bytes -= entry[1]
+        self._outbox.take(ref)
 
     def _issue(self, command: cmd.Command) -> int:
         frame = self.codec.encode(command)
         if len(frame) > COMMAND_BYTES_MAX:
             raise CommandRefused("too_large", ERRORS["too_large"].advice)
-        if len(self._outbox) >= OUTBOX_COMMANDS_MAX or self._outbox_bytes + len(frame) > OUTBOX_BYTES_MAX:
-            raise OutboxFull(f"{len(self._outbox)} commands wait for a reply; let some return first.")
-        self._outbox[command.ref] = (command, len(frame))
-        self._outbox_bytes += len(frame)
+        self._outbox.put(command, len(frame))
         if self._ready:
             self._frames.append(frame)
         return command.ref
@@ -307,11 +250,9 @@ class Session:
             return [Complained(reply)] if isinstance(reply, rep.Error) else []
         if ref in self._own_refs:
             return self._own_reply(self._own_refs.pop(ref), reply)
-        entry = self._outbox.pop(ref, None)
-        if entry is None:
+        command = self._outbox.take(ref)
+        if command is None:
             return []
-        self._outbox_bytes -= entry[1]
-        command = entry[0]
         if isinstance(command, cmd.Submit | cmd.SubmitMany) and command.follow:
             self._submitted(command, reply)
         return [Replied(ref, reply)]

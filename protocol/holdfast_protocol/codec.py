@@ -5,6 +5,7 @@ Reading is total: any bytes give a message or a ProtocolError, nothing else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from math import isfinite
 from typing import Any, Final, Generic, TypeVar
@@ -20,6 +21,10 @@ from .replies import Log, Reply
 
 ServerMessage = Reply | Push
 T = TypeVar("T")
+
+
+ID_TEXT: Final = "an id: 1 to 64 of A-Z, a-z, 0-9, `_` and `-`"
+_ID_PATTERN_TEXT: Final = re.compile(r"`str` matching regex '[^']*'")
 
 
 class _Envelope(msgspec.Struct):
@@ -136,7 +141,7 @@ class Codec:
         ref = envelope.ref if isinstance(envelope.ref, int) and not isinstance(envelope.ref, bool) else None
         if str(error).endswith("at `$.type`"):
             return ProtocolError("unknown_command", ref=ref)
-        return ProtocolError("invalid", f"{error}.", ref=ref)
+        return ProtocolError("invalid", f"{_ID_PATTERN_TEXT.sub(ID_TEXT, str(error))}.", ref=ref)
 
     def decode_server(self, data: bytes | str) -> ServerMessage:
         """Read what a server sent; events of unknown kinds become Unknown. Raises: ProtocolError."""

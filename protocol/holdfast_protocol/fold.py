@@ -6,15 +6,12 @@ fold(snapshot at k + events from k) == fold(all events), for every k. Three thin
   checkpoint, and a checkpoint may only stand where no part is open;
 - whatever the transcript shows is determined by events that a snapshot keeps (see rewrite.py);
 - a terminal event closes every open part, so no reader is left with something that looks as if it still ran.
-
-Text is kept in pieces and joined when it is asked for, because adding to a string costs its length each time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
-from zlib import crc32
 
 import msgspec
 
@@ -23,6 +20,7 @@ from . import transcript as tr
 from .digest import Digest, digest_of
 from .errors import IllegalEvent
 from .lifecycle import OUTCOME_STATUSES, Status, next_status
+from .live_part import LivePart
 
 
 class _Opaque(Exception):
@@ -30,37 +28,6 @@ class _Opaque(Exception):
 
 
 _COVERED: Final = ("text", "reasoning", "tool", "input")
-
-
-class LivePart:
-    """A part that may still change: its opening values, its text in pieces, its running CRC."""
-
-    __slots__ = ("bytes", "chunks", "crc", "fields", "kind", "open", "result", "state")
-
-    def __init__(self, kind: str, fields: dict[str, Any], *, open_: bool = False, state: str = "") -> None:
-        self.kind = kind
-        self.fields = fields
-        self.open = open_
-        self.state = state
-        self.chunks: list[str] = []
-        self.result = ""
-        self.crc = 0
-        self.bytes = 0
-
-    def shown(self, text: str, keep: bool) -> None:
-        """Count `text` into the digest, and keep it if asked."""
-        raw = text.encode()
-        self.crc = crc32(raw, self.crc)
-        self.bytes += len(raw)
-        if keep:
-            self.chunks.append(text)
-
-    @property
-    def text(self) -> str:
-        """The text so far; joins the pieces in place, so that asking twice costs once."""
-        if len(self.chunks) > 1:
-            self.chunks[:] = ["".join(self.chunks)]
-        return self.chunks[0] if self.chunks else ""
 
 
 class Fold:
@@ -244,7 +211,7 @@ class Fold:
         value = tr.Transcript(
             offset=self.offset,
             status=self.status,
-            parts=[_freeze(part) for part in self.parts],
+            parts=[part.frozen() for part in self.parts],
             checkpoints=list(self.checkpoints),
             usage=self.usage,
             outcome=self.outcome,
@@ -275,37 +242,6 @@ def _fields(event: ev.Event, *without: str) -> dict[str, Any]:
     return values
 
 
-def _freeze(part: LivePart) -> tr.TranscriptPart:
-    fields = part.fields
-    match part.kind:
-        case "text":
-            return tr.TextPart(at=fields["at"], text=part.text, open=part.open)
-        case "reasoning":
-            return tr.ReasoningPart(at=fields["at"], text=part.text, open=part.open)
-        case "tool":
-            state: Any = part.state
-            return tr.ToolPart(**fields, arguments=part.text, result=part.result, state=state)
-        case "progress":
-            progress: Any = part.state
-            return tr.ProgressPart(**fields, state=progress)
-        case "data":
-            return tr.DataPart(**fields)
-        case "source":
-            return tr.SourcePart(**fields)
-        case "file":
-            return tr.FilePart(**fields)
-        case "input":
-            return tr.InputPart(**fields, text=part.text)
-        case "wait":
-            wait: Any = part.state
-            values = dict(fields)
-            values["wait_kind"] = values.pop("kind")
-            return tr.WaitPart(**values, state=wait)
-        case "unknown":
-            return tr.UnknownPart(**fields)
-    raise AssertionError(part.kind)
-
-
 _STEPS: Final[dict[type, Callable[[Fold, Any], None]]] = {
     ev.Accepted: Fold._accepted,
     ev.Started: Fold._started,
@@ -326,4 +262,4 @@ _STEPS: Final[dict[type, Callable[[Fold, Any], None]]] = {
     **dict.fromkeys(ev.OUTCOMES, Fold._outcome),
 }
 
-__all__ = ["Fold", "LivePart", "fold"]
+__all__ = ["Fold", "fold"]

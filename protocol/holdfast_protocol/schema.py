@@ -2,7 +2,8 @@
 
 Commands are operations that the server receives, each with its one reply (found in the command's own text, and matched
 by `ref`) or an error; pushes are operations that it sends. JSON Schema describes both codecs: MessagePack carries the
-same maps, lists, strings and numbers. Events stay open to kinds of later releases; commands are closed.
+same maps, lists, strings and numbers. The schemas keep to what draft 7 and 2020-12 both read alike, as AsyncAPI's own
+dialect is a superset of draft 7. Events stay open to kinds of later releases; commands are closed.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def reply_of(command: type) -> str:
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """JSON Schema (2020-12) of every message and of what they hold, by class name."""
+    """JSON Schema (draft 7 and 2020-12 alike) of every message and of what they hold, by class name."""
     _, found = msgspec.json.schema_components([Command, ServerMessage], ref_template=_SCHEMAS + "{name}")
     known = list(KINDS.values())
     number = {"type": "integer", "minimum": 0, "maximum": OFFSET_MAX}
@@ -62,7 +63,25 @@ def schemas() -> dict[str, dict[str, Any]]:
     }
     for holder in ("Page", "Log"):
         found[holder]["properties"]["events"]["items"]["anyOf"].append({"$ref": _SCHEMAS + "LaterEvent"})
+    _keep_to_both_drafts(found)
     return found
+
+
+def _keep_to_both_drafts(value: Any) -> None:
+    """Write in place what the two drafts write differently."""
+    if isinstance(value, dict):
+        if isinstance(value.get("discriminator"), dict):
+            # OpenAPI's object; AsyncAPI wants a name there that the schema's own class has, and ours are told apart by
+            # the one value that each permits for its tag.
+            del value["discriminator"]
+        if "prefixItems" in value:
+            first, *others = value.pop("prefixItems")
+            assert all(other == first for other in others), (
+                "places of different types have no spelling in both"
+            )
+            value["items"] = first
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _keep_to_both_drafts(child)
 
 
 def asyncapi(version: str) -> dict[str, Any]:

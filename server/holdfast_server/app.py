@@ -12,6 +12,7 @@ import asyncio
 import errno
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,6 +25,7 @@ from aiohttp import web
 from .admission import Admission, Bounds
 from .chats import Chats
 from .config import Config, ConfigError, load
+from .config_check import check
 from .delivery import Delivery
 from .doors import health
 from .doors.settings import delivery_limits, settings_of
@@ -33,7 +35,7 @@ from .fleet import agent_rows, make_agents
 from .identity import Identity, NoIdentity, TokenIdentity
 from .ids import new_id
 from .journal import Journal
-from .listening import BACKLOG, is_loopback, listen
+from .listening import BACKLOG, listen
 from .logs import configure
 from .notices import Notices
 from .projector import Projector
@@ -64,7 +66,7 @@ class Node:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._check()
+        check(config)
         limits, store = config.limits, config.store
         self.folder = Path(store.folder)
         self.store = SqliteStore(
@@ -118,18 +120,6 @@ class Node:
         self._web: web.AppRunner | None = None
         self._starting = True
         self.port = config.server.port
-
-    def _check(self) -> None:
-        server, identity = self.config.server, self.config.identity
-        if identity.kind == "none" and not is_loopback(server.host):
-            raise ConfigError(
-                f"identity.kind: `none` lets everybody in, and server.host is {server.host}; "
-                'set identity.kind = "tokens", or listen on 127.0.0.1'
-            )
-        if identity.kind == "tokens" and not identity.tokens:
-            raise ConfigError("identity.tokens: give at least one token")
-        if not all(entry.token for entry in identity.tokens):
-            raise ConfigError("identity.tokens: a token is empty, which would let in whoever gives none")
 
     def trouble(self) -> str | None:
         """Why no work should come here, or None."""
@@ -246,8 +236,11 @@ def _refuse(reason: str) -> int:
 
 
 def _os_error(error: OSError, config: Config) -> str:
+    host, port = config.server.host, config.server.port
     if error.errno == errno.EADDRINUSE:
-        return f"port {config.server.port} is in use; stop what listens there, or choose another with --port"
+        return f"port {port} is in use; stop what listens there, or choose another with --port"
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"cannot listen on {host}:{port}: {error.strerror}; choose another with --host"
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return f"cannot write to {error.filename or config.store.folder}: {error.strerror}; choose a folder with --data"
     return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")

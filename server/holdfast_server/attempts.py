@@ -1,4 +1,4 @@
-"""What a run does while nobody interrupts it: enters the agent, writes what comes, waits, tries again, parks.
+"""What a run does while nobody interrupts it: enters the agent, has written what comes (pump.py), tries again, parks.
 
 An attempt is one try at the content. Most requests have one; a failure after something was shown begins the next under
 the same term, and what was shown is dropped (or kept up to the last checkpoint), which every reader is told by the log.
@@ -8,8 +8,8 @@ A failure before anything was shown costs a try too, but no attempt: there is no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import structlog
 
@@ -20,37 +20,30 @@ from .agents.base import (
     Agent,
     AgentFailure,
     Context,
-    End,
     Finish,
     Message,
-    Output,
     Profile,
     Step,
-    Tokens,
     Wait,
 )
 from .composer import Composer
 from .deadlines import Due, RunClock, lowered, sentence
 from .patience import patiently
 from .plain import refused, scrub
+from .pump import Pump, close
 from .recovery import after_failure, beginning, kept, spent_ms, strikes
 from .steps import Steps
 from .stores.base import Account, Claim, InboxUnread, JournalSealed, LogWriter, StoreError
 from .terms import Terms
-from .usage import add_usage, usage_of
+from .usage import add_usage
 
 log = structlog.get_logger(__name__)
-
-FAIR_OUTPUTS: Final = 32
-"""After so many outputs the loop gets a turn: an agent that never waits must not stop everybody else."""
 
 MESSAGE_CHARS_MAX: Final = 2000
 """A sentence for people; an upstream's error page is none."""
 
 CHARS_PER_TOKEN: Final = 4
 """The usual estimate, where an upstream was cut off before it said what was used."""
-
-FINISHES: Final[frozenset[Finish]] = frozenset({"stop", "length", "tool_calls", "content_filter"})
 
 
 class Attempts:
@@ -187,9 +180,12 @@ class Attempts:
             messages=messages, options=self._record.options, attempt=started.attempt, reason=started.reason,
             transcript=fold(self._log.events), inputs=inbox, step=self._steps.step,
         )  # fmt: skip
+        pump = Pump(
+            composer, self._writer, self._now_clock, now_ms=self._terms.now_ms, over=lambda: self.over
+        )
         outputs = agent.run(context)
         try:
-            return await self._pump(outputs)
+            return await pump.take(outputs)
         except AgentFailure as failure:
             return failure
         except asyncio.CancelledError:
@@ -202,53 +198,7 @@ class Attempts:
         finally:
             if composer.tokens is not None:
                 self._usage, composer.tokens = add_usage(self._usage, composer.tokens), None
-            await self._close(outputs)
-
-    async def _pump(self, outputs: AsyncIterator[Output]) -> Finish | Wait:
-        """Take outputs until there are no more; how the agent says it ended."""
-        finish: Finish = "stop"
-        count = 0
-        composer, writer, clock, now = self._now_composer, self._writer, self._now_clock, self._terms.now_ms
-        async for output in outputs:
-            if self.over:  # cancelled, and yet it speaks: nobody will see it, but what it used up counts
-                if not isinstance(output, Tokens):
-                    break
-                composer.tokens = usage_of(output, now())
-                continue
-            if isinstance(output, Wait):
-                return output
-            if isinstance(output, End):
-                if output.finish not in FINISHES:
-                    raise AgentFailure(
-                        "invalid_output", f"The agent ended as {output.finish!r}, which is not known."
-                    )
-                finish = output.finish
-                continue
-            events = composer.compose(output, now())
-            if events:
-                clock.output()
-                for event in events:
-                    writer.put(event)
-                    if isinstance(event, ev.PartDone | ev.ToolResult):
-                        self._tool_clock(output)
-            if writer.congested:
-                clock.rest("room")  # the disk is slow, not the agent
-                await writer.room()
-                clock.go_on("room")
-            count += 1
-            if count % FAIR_OUTPUTS == 0:
-                await asyncio.sleep(0)
-        return finish
-
-    def _tool_clock(self, output: Output) -> None:
-        """A tool that runs on the server has a deadline of its own: ours rest."""
-        call_id = getattr(output, "call_id", None)
-        if call_id is None:
-            return
-        if self._now_composer.tool_runs(call_id):
-            self._now_clock.rest(f"tool:{call_id}")
-        else:
-            self._now_clock.go_on(f"tool:{call_id}")
+            await close(outputs, self._record.key.request_id)
 
     async def _park(self, wait: Wait, profile: Profile) -> Wait | AgentFailure | None:
         """Give slot and lease away until a person has decided. None: done; the wait itself, if something came in that the
@@ -334,23 +284,6 @@ class Attempts:
     def _put(self, events: Sequence[ev.Event]) -> None:
         for event in events:
             self._writer.put(event)
-
-    async def _close(self, outputs: Any) -> None:
-        """End a generator that was left in its middle; what it raises on the way changes nothing."""
-        aclose = getattr(outputs, "aclose", None)
-        if aclose is None:
-            return
-        try:
-            await aclose()
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            log.warning("the agent cancelled itself while it closed", request=self._record.key.request_id)
-        except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001 - its request has its outcome without this
-            log.warning(
-                "the agent did not close in order", request=self._record.key.request_id, error=repr(error)
-            )
 
 
 def _sentence(failure: AgentFailure) -> str:

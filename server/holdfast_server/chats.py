@@ -17,30 +17,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from holdfast_protocol.lifecycle import Status
 from holdfast_protocol.limits import LIST_LIMIT_MAX, TITLE_CHARS_MAX
 from holdfast_protocol.replies import ChatRow, HitRow, MessageRow
 
-from .history import chat_rows, message_rows, projection, purged
+from .history import chat_rows, message_rows, projection, visible
 from .history.database import Database
 from .history.marks import hit_mark, mark_text, row_mark
 from .history.search import TITLE, Document, index_for
 from .history.tables import place_of
-from .stores.base import Key, Owner, Record, StoreError, UnknownRequest
+from .history.visible import UnknownChat, UnknownMessage
+from .stores.base import Key, Owner, Record
 from .stores.log import Log
 
 _Changed = TypeVar("_Changed", ChatRow, ChatRow | None)
-
-
-class UnknownChat(StoreError):
-    """No such chat of this owner, or it was deleted."""
-
-
-class UnknownMessage(StoreError):
-    """No such message of this owner in this chat."""
 
 
 class Chats:
@@ -95,7 +87,7 @@ class Chats:
     async def get_chat(self, owner: Owner, chat_id: str) -> ChatRow:
         """The chat as it is now. Raises: UnknownChat."""
         async with self._database.read() as connection:
-            return chat_rows.chat_row(await _chat(connection, owner, chat_id))
+            return chat_rows.chat_row(await visible.chat(connection, owner, chat_id))
 
     async def agent_of(self, owner: Owner, chat_id: str) -> str | None:
         """The chat's agent; None if it has none or is not there."""
@@ -128,7 +120,7 @@ class Chats:
             )
             place = place_of(now, answer=False)
             await self._index.put(connection, Document(owner, chat_id, TITLE, place, given))
-            return chat_rows.chat_row(await _chat(connection, owner, chat_id))
+            return chat_rows.chat_row(await visible.chat(connection, owner, chat_id))
 
         made = await self._change(owner, work)
         return made if made is not None else await self.get_chat(owner, chat_id)
@@ -147,7 +139,7 @@ class Chats:
         leaves the naming to the next first message. Raises: UnknownChat."""
 
         async def work(connection: AsyncConnection) -> ChatRow:
-            row = await _chat(connection, owner, chat_id)
+            row = await visible.chat(connection, owner, chat_id)
             now = self._now_ms()
             values: dict[str, Any] = {}
             if title is not None:
@@ -163,7 +155,7 @@ class Chats:
                 values["seen_at"] = max(now, row.updated_at, row.seen_at)
             if values:
                 await chat_rows.change(connection, owner, chat_id, now, **values)
-            return chat_rows.chat_row(await _chat(connection, owner, chat_id))
+            return chat_rows.chat_row(await visible.chat(connection, owner, chat_id))
 
         return await self._change(owner, work)
 
@@ -172,13 +164,9 @@ class Chats:
         Raises: UnknownChat."""
 
         async def work(connection: AsyncConnection) -> ChatRow:
-            row = await chat_rows.find(connection, owner, chat_id)
-            if row is None or row.erased:
+            if not await chat_rows.mark_deleted(connection, owner, chat_id, self._now_ms()):
                 raise UnknownChat(chat_id)
-            now = self._now_ms()
-            if row.deleted_at is None:
-                await chat_rows.change(connection, owner, chat_id, now, deleted_at=now)
-            return await _any_chat(connection, owner, chat_id)
+            return await visible.row_of(connection, owner, chat_id)
 
         return await self._change(owner, work)
 
@@ -186,15 +174,9 @@ class Chats:
         """Take a deletion back; a chat that is not deleted stays as it is. Raises: UnknownChat if it is too late."""
 
         async def work(connection: AsyncConnection) -> ChatRow:
-            row = await chat_rows.find(connection, owner, chat_id)
-            now = self._now_ms()
-            if row is None or row.erased:
+            if not await chat_rows.unmark_deleted(connection, owner, chat_id, self._now_ms(), self._undo_ms):
                 raise UnknownChat(chat_id)
-            if row.deleted_at is not None:
-                if row.deleted_at <= now - self._undo_ms:
-                    raise UnknownChat(chat_id)
-                await chat_rows.change(connection, owner, chat_id, now, deleted_at=None)
-            return await _any_chat(connection, owner, chat_id)
+            return await visible.row_of(connection, owner, chat_id)
 
         return await self._change(owner, work)
 
@@ -223,7 +205,7 @@ class Chats:
         answer without status has not ended. Raises: UnknownChat, ProtocolError for what is no mark."""
         mark = row_mark(before)
         async with self._database.read() as connection:
-            await _chat(connection, owner, chat_id)
+            await visible.chat(connection, owner, chat_id)
             rows, after = await message_rows.page(connection, owner, chat_id, _bounded(limit), mark)
         return rows, mark_text(after) if after else None
 
@@ -237,7 +219,7 @@ class Chats:
         """The messages from the root to this one; of a longer branch the last `limit`, or what BRANCH_BYTES_MAX holds.
         Raises: UnknownChat, UnknownMessage."""
         async with self._database.read() as connection:
-            await _chat(connection, owner, chat_id)
+            await visible.chat(connection, owner, chat_id)
             bound = max(1, min(limit, message_rows.BRANCH_MESSAGES_MAX))
             rows = await message_rows.branch(connection, owner, chat_id, message_id, bound)
         if not rows:
@@ -252,11 +234,7 @@ class Chats:
     async def message(self, owner: Owner, chat_id: str, message_id: str) -> MessageRow:
         """One message. Raises: UnknownChat, UnknownMessage."""
         async with self._database.read() as connection:
-            await _chat(connection, owner, chat_id)
-            row = await message_rows.find(connection, owner, message_id)
-        if row is None or row.chat_id != chat_id:
-            raise UnknownMessage(message_id)
-        return message_rows.message_row(row)
+            return await visible.message(connection, owner, chat_id, message_id)
 
     async def has_message(self, owner: Owner, message_id: str) -> bool:
         """Whether the id is taken by a message of this owner, in whichever chat: a new one needs another."""
@@ -266,21 +244,13 @@ class Chats:
     async def purged_log(self, owner: Owner, request_id: str) -> Log:
         """The sealed log of an answer whose journal was purged. Raises: UnknownRequest."""
         async with self._database.read() as connection:
-            row = await message_rows.find(connection, owner, request_id)
-            chat = None if row is None else await chat_rows.find(connection, owner, row.chat_id)
-        if row is None or row.transcript is None or chat is None or chat.deleted_at is not None:
-            raise UnknownRequest(request_id)
-        return purged.purged_log(owner, row, message_rows.message_row(row))
+            return await visible.answer_log(connection, owner, request_id)
 
     async def purged_status(self, owner: Owner, request_id: str) -> tuple[Status, str]:
         """The outcome of an answer whose journal was purged, and its chat; the answer itself is not read. Raises:
         UnknownRequest."""
         async with self._database.read() as connection:
-            found = await message_rows.outcome(connection, owner, request_id)
-            chat = None if found is None else await chat_rows.find(connection, owner, found[1])
-        if found is None or chat is None or chat.deleted_at is not None:
-            raise UnknownRequest(request_id)
-        return found
+            return await visible.answer_status(connection, owner, request_id)
 
     async def delete_message(self, owner: Owner, chat_id: str, message_id: str) -> list[str]:
         """Delete a message and everything under it: the ids of the answers among them, whose journals the caller ends and
@@ -288,7 +258,7 @@ class Chats:
         removed: list[str] = []
 
         async def work(connection: AsyncConnection) -> ChatRow:
-            await _chat(connection, owner, chat_id)
+            await visible.chat(connection, owner, chat_id)
             now = self._now_ms()
             answers = await message_rows.delete_subtree(
                 connection, self._index, owner, chat_id, message_id, now=now
@@ -297,7 +267,7 @@ class Chats:
                 raise UnknownMessage(message_id)
             removed[:] = answers
             await chat_rows.change(connection, owner, chat_id, now)
-            return await _any_chat(connection, owner, chat_id)
+            return await visible.row_of(connection, owner, chat_id)
 
         await self._change(owner, work)
         return removed
@@ -320,7 +290,7 @@ class Chats:
 
         async def work(connection: AsyncConnection) -> list[ChatRow]:
             changed = await projection.opened(connection, self._index, record, self._now_ms())
-            return await _shown(connection, record, changed)
+            return await visible.shown(connection, record, changed)
 
         await self._database.write(work, lambda rows: self._tell(record.key.owner, rows))
 
@@ -331,7 +301,7 @@ class Chats:
 
         async def work(connection: AsyncConnection) -> list[ChatRow]:
             changed = await projection.sealed(connection, self._index, log, self._now_ms())
-            return await _shown(connection, record, changed)
+            return await visible.shown(connection, record, changed)
 
         await self._database.write(work, lambda rows: self._tell(record.key.owner, rows))
         return await self._holds(record.key)
@@ -360,24 +330,3 @@ def _bounded(limit: int) -> int:
 def _clean_title(title: str | None) -> str:
     text = (title or "").encode("utf-8", "replace").decode().replace("\x00", "")
     return " ".join(text.split())[:TITLE_CHARS_MAX]
-
-
-async def _chat(connection: AsyncConnection, owner: Owner, chat_id: str) -> Row[Any]:
-    row = await chat_rows.find(connection, owner, chat_id)
-    if row is None or row.deleted_at is not None:
-        raise UnknownChat(chat_id)
-    return row
-
-
-async def _any_chat(connection: AsyncConnection, owner: Owner, chat_id: str) -> ChatRow:
-    row = await chat_rows.find(connection, owner, chat_id)
-    assert row is not None
-    return chat_rows.chat_row(row)
-
-
-async def _shown(connection: AsyncConnection, record: Record, changed: bool) -> list[ChatRow]:
-    """The record's chat, if it changed and people can see it."""
-    if not changed or record.chat_id is None:
-        return []
-    row = await chat_rows.find(connection, record.key.owner, record.chat_id)
-    return [] if row is None or row.deleted_at is not None else [chat_rows.chat_row(row)]

@@ -1,9 +1,9 @@
 """Turns what an agent yields into events of the journal.
 
-A composer holds the writer's side of one journal: it knows which parts are there, which text is open, which part shows
-which step or tool call, and gives out the next part number. It is pure: the time is passed in, and what it returns has
-not been written anywhere. Everything it returns was first taken by a fold that holds no text (`fold`), so that an event
-which the lifecycle forbids is found at its writer, before any reader can see it.
+A composer holds the writer's side of one journal: what stands of its answer (standing.py), and how each output adds to
+that. It is pure: the time is passed in, and what it returns has not been written anywhere. Everything it returns was first
+taken by a fold that holds no text (`fold`), so that an event which the lifecycle forbids is found at its writer, before any
+reader can see it.
 
 Offsets are the store's: neighbouring deltas are merged on their way into the log, so this fold's `offset` is true only
 right after the composer was made from a log. Whoever needs a checkpoint's offset flushes, and makes a new composer.
@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Literal
 
 from holdfast_protocol import events as ev
-from holdfast_protocol.fold import Fold, LivePart
 from holdfast_protocol.limits import EVENT_BYTES_MAX
 
 from .agents import base
@@ -33,14 +32,9 @@ from .plain import (
     refused,
     wait_digest,
 )
+from .standing import ANSWER_BYTES_MAX, Standing
 from .stores.base import InboxItem
 from .usage import add_usage, usage_of
-
-ANSWER_BYTES_MAX: Final = 2 * 1024 * 1024
-"""Bytes of one answer, everything that it shows: a book is half of it; beyond, a model is most likely in a loop."""
-
-PARTS_MAX: Final = 10_000
-"""Parts of one answer: each costs every reader some memory, however little it shows."""
 
 
 class Composer:
@@ -48,12 +42,11 @@ class Composer:
     anything but progress and usage. `tokens`: what the present run of the agent has reported."""
 
     def __init__(self, events: Iterable[ev.Event], *, answer_bytes_max: int = ANSWER_BYTES_MAX) -> None:
-        self.fold = Fold(keep_text=False).apply_all(events)
+        self._standing = Standing(events, answer_bytes_max)
+        self.fold = self._standing.fold
         self.shown = False
-        self._answer_bytes_max = answer_bytes_max
         self.tokens: ev.Usage | None = None
         self._usage_before = self.fold.usage
-        self._index()
 
     # -- the request's life ----------------------------------------------------------------------------------
 
@@ -64,7 +57,7 @@ class Composer:
         event = ev.Started(at=at, attempt=attempt, term=term, nonce=nonce, keep=keep, reason=reason)
         self.fold.apply(event)
         self.shown = False
-        self._index()
+        self._standing.read()
         return [event]
 
     def entered(self) -> None:
@@ -87,7 +80,7 @@ class Composer:
             if item is not None or expired:
                 decision = None if item is None or expired else item.value
                 event = ev.Decided(at=at, part=number, wait_id=wait_id, decision=decision, expired=expired)
-                self._put(out, event)
+                self._standing.put(out, event)
         return out
 
     def waiting(self, output: base.Wait, at: int) -> tuple[list[ev.Event], ev.Waiting]:
@@ -113,8 +106,8 @@ class Composer:
         if isinstance(outcome, ev.Completed):
             for number, part in enumerate(self.fold.parts):
                 if part.kind == "tool" and part.state == "input" and part.open:
-                    self._put(out, ev.PartDone(at=outcome.at, part=number))
-        self._put(out, outcome)
+                    self._standing.put(out, ev.PartDone(at=outcome.at, part=number))
+        self._standing.put(out, outcome)
         return out
 
     # -- output ----------------------------------------------------------------------------------------------
@@ -133,52 +126,12 @@ class Composer:
 
     def tool_runs(self, call_id: str) -> bool:
         """Whether this call is complete and its result is not there: the server runs it."""
-        number = self._tools.get(call_id)
-        return (
-            number is not None and self.fold.parts[number].open and self.fold.parts[number].state == "called"
-        )
+        return self._standing.tool_runs(call_id)
 
     @property
     def bytes(self) -> int:
         """What the answer weighs so far."""
-        return self._bytes
-
-    def _index(self) -> None:
-        """Read off the fold what stands; after a start that may be less than before."""
-        self._open: int | None = None
-        self._tools: dict[str, int] = {}
-        self._replaced: dict[tuple[str, str], int] = {}
-        self._seen: set[tuple[str, str]] = set()
-        self._bytes = 0
-        for number, part in enumerate(self.fold.parts):
-            self._bytes += part.bytes
-            if part.kind in ("text", "reasoning") and part.open:
-                self._open = number
-            elif part.kind == "tool":
-                self._tools[part.fields["call_id"]] = number
-            elif part.kind in ("progress", "data"):
-                self._replaced[part.kind, part.fields["id"]] = number
-            elif part.kind in ("source", "file"):
-                self._seen.add((part.kind, part.fields["id"]))
-
-    def _put(self, out: list[ev.Event], event: ev.Event) -> None:
-        self.fold.apply(event)
-        out.append(event)
-
-    def _charge(self, size: int) -> None:
-        if self._bytes + size > self._answer_bytes_max:
-            raise base.AgentFailure(
-                "too_long",
-                f"The answer is longer than {self._answer_bytes_max} bytes; what was shown stands.",
-            )
-        self._bytes += size
-
-    def _room_for_part(self) -> int:
-        if len(self.fold.parts) >= PARTS_MAX:
-            raise base.AgentFailure(
-                "too_long", f"The answer has more than {PARTS_MAX} parts; what was shown stands."
-            )
-        return len(self.fold.parts)
+        return self._standing.bytes
 
     def _text(self, output: str | base.Text, at: int, out: list[ev.Event]) -> None:
         if isinstance(output, str):
@@ -195,72 +148,63 @@ class Composer:
         if not text:
             return
         text, size = measured(text)
-        self._charge(size)
-        if self._open is None or self.fold.parts[self._open].kind != kind:
-            number = self._room_for_part()
+        self._standing.charge(size)
+        if self._standing.open is None or self.fold.parts[self._standing.open].kind != kind:
+            number = self._standing.next_part()
             self._close_text(out, at)
-            self._put(out, ev.PartStarted(at=at, part=number, kind=kind))
-            self._open = number
-        self._put(out, ev.Delta(at=at, part=self._open, text=text))
+            self._standing.put(out, ev.PartStarted(at=at, part=number, kind=kind))
+            self._standing.open = number
+        self._standing.put(out, ev.Delta(at=at, part=self._standing.open, text=text))
 
     def _close_text(self, out: list[ev.Event], at: int) -> None:
-        if self._open is not None:
-            self._put(out, ev.PartDone(at=at, part=self._open))
-            self._open = None
+        if self._standing.open is not None:
+            self._standing.put(out, ev.PartDone(at=at, part=self._standing.open))
+            self._standing.open = None
 
     def _tool_begin(self, output: base.ToolCallBegin, at: int, out: list[ev.Event]) -> None:
-        before = self._tools.get(output.call_id)
+        before = self._standing.tools.get(output.call_id)
         if before is not None and self.fold.parts[before].state in ("input", "called"):
             raise refused(f"a second tool call {output.call_id!r} while the first is open")
-        number = self._room_for_part()
+        number = self._standing.next_part()
         event, size = checked(
             ev.ToolCall(
                 at=at, part=number, call_id=name(output.call_id), name=name(output.name), where=output.where
             )
         )
-        self._charge(size)
+        self._standing.charge(size)
         self._close_text(out, at)
-        self._put(out, event)
-        self._tools[output.call_id] = number
-
-    def _tool(self, call_id: str, *states: str) -> tuple[int, LivePart]:
-        number = self._tools.get(call_id)
-        if number is None:
-            raise refused(f"something of a tool call {call_id!r} that was not begun")
-        part = self.fold.parts[number]
-        if part.state not in states:
-            raise refused(f"something of the tool call {call_id!r} that came too late")
-        return number, part
+        self._standing.put(out, event)
+        self._standing.tools[output.call_id] = number
 
     def _tool_arguments(self, output: base.ToolArguments, at: int, out: list[ev.Event]) -> None:
-        number, _ = self._tool(output.call_id, "input")
+        number, _ = self._standing.tool(output.call_id, "input")
         if output.text:
             text, size = measured(output.text)
-            self._charge(size)
-            self._put(out, ev.Delta(at=at, part=number, text=text))
+            self._standing.charge(size)
+            self._standing.put(out, ev.Delta(at=at, part=number, text=text))
 
     def _tool_ready(self, output: base.ToolReady, at: int, out: list[ev.Event]) -> None:
-        number, _ = self._tool(output.call_id, "input")
-        self._put(out, ev.PartDone(at=at, part=number))
+        number, _ = self._standing.tool(output.call_id, "input")
+        self._standing.put(out, ev.PartDone(at=at, part=number))
 
     def _tool_output(self, output: base.ToolOutput, at: int, out: list[ev.Event]) -> None:
-        number, part = self._tool(output.call_id, "input", "called")
+        number, part = self._standing.tool(output.call_id, "input", "called")
         text = cut(output.output, EVENT_BYTES_MAX - NAME_BYTES_MAX)
         event, size = checked(ev.ToolResult(at=at, part=number, output=text, is_error=output.is_error))
-        self._charge(size)
+        self._standing.charge(size)
         if part.state == "input":
-            self._put(out, ev.PartDone(at=at, part=number))
-        self._put(out, event)
+            self._standing.put(out, ev.PartDone(at=at, part=number))
+        self._standing.put(out, event)
 
     def _replace(self, kind: str, id_: str, make: Callable[[int], ev.Event], out: list[ev.Event]) -> None:
         """The first of an id opens a part, later ones replace what it shows. Every one is in the log: each is charged."""
-        number = self._replaced.get((kind, id_))
+        number = self._standing.replaced.get((kind, id_))
         opened = number is None
-        event, size = checked(make(self._room_for_part() if number is None else number))
-        self._charge(size)
+        event, size = checked(make(self._standing.next_part() if number is None else number))
+        self._standing.charge(size)
         if opened:
-            self._replaced[kind, id_] = len(self.fold.parts)
-        self._put(out, event)
+            self._standing.replaced[kind, id_] = len(self.fold.parts)
+        self._standing.put(out, event)
 
     def _progress(self, output: base.Step, at: int, out: list[ev.Event]) -> None:
         percent = output.percent
@@ -295,7 +239,7 @@ class Composer:
     def _cite(self, output: base.Cite, at: int, out: list[ev.Event]) -> None:
         event = ev.Source(
             at=at,
-            part=self._room_for_part(),
+            part=self._standing.next_part(),
             id=name(output.id),
             url=name(output.url),
             title=label(output.title),
@@ -304,29 +248,29 @@ class Composer:
 
     def _attach(self, output: base.Attach, at: int, out: list[ev.Event]) -> None:
         event = ev.File(
-            at=at, part=self._room_for_part(), id=name(output.id), url=name(output.url),
+            at=at, part=self._standing.next_part(), id=name(output.id), url=name(output.url),
             media_type=name(output.media_type), name=label(output.name),
         )  # fmt: skip
         self._once("file", output.id, event, out)
 
     def _once(self, kind: str, id_: str, event: ev.Event, out: list[ev.Event]) -> None:
-        if (kind, id_) in self._seen:
+        if (kind, id_) in self._standing.seen:
             return
         event, size = checked(event)
-        self._charge(size)
-        self._seen.add((kind, id_))
-        self._put(out, event)
+        self._standing.charge(size)
+        self._standing.seen.add((kind, id_))
+        self._standing.put(out, event)
 
     def _tokens(self, output: base.Tokens, at: int, out: list[ev.Event]) -> None:
         event, _ = checked(usage_of(output, at))
         self.tokens = event
-        self._put(out, add_usage(self._usage_before, event))
+        self._standing.put(out, add_usage(self._usage_before, event))
 
     def _mark(self, _: base.Mark, at: int, out: list[ev.Event]) -> None:
-        if any(part.open for number, part in enumerate(self.fold.parts) if number != self._open):
+        if any(part.open for number, part in enumerate(self.fold.parts) if number != self._standing.open):
             raise refused("a checkpoint while a tool call or a wait is open")
         self._close_text(out, at)
-        self._put(out, ev.Checkpoint(at=at))
+        self._standing.put(out, ev.Checkpoint(at=at))
 
 
 _COMPOSE: Final[dict[type, Callable[[Composer, Any, int, list[ev.Event]], None]]] = {

@@ -8,16 +8,21 @@ as `***` wherever it lands, in logs and in `config show`.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
+from msgspec import inspect
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=366 * 86_400)]
+SomeSeconds = Annotated[float, msgspec.Meta(gt=0, le=366 * 86_400)]
+Days = Annotated[float, msgspec.Meta(gt=0, le=36_500)]
 T = TypeVar("T")
+_USERINFO: Final = re.compile(r"://[^/@\s]+@")
 PREFIX: Final = "HOLDFAST_"
 KEY_VARIABLE: Final = "OPENAI_API_KEY"
 """Where a key for OpenAI's own servers is looked for; for another `base_url` only if the configuration says so."""
@@ -68,8 +73,8 @@ class StoreSection(Section, kw_only=True):
     durability: Literal["process", "power"] = "process"
     history: str | None = None
     lock_wait_s: Seconds = 30.0
-    compact_every_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
-    keep_days: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    compact_every_s: SomeSeconds = 30.0
+    keep_days: Days = 30.0
     keep_bytes: Positive = 10 * 1024**3
     undo_s: Seconds = 30.0
 
@@ -102,7 +107,7 @@ class LimitsSection(Section, kw_only=True):
     user_connections_max: Positive = 20
     anonymous_connections_max: Positive = 20
     connection_bytes_max: Positive = 64 * 1024
-    no_progress_s: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    no_progress_s: Annotated[float, msgspec.Meta(gt=0, le=3_600)] = 30.0
     commands_per_s: Positive = 50
     commands_burst: Positive = 200
 
@@ -129,7 +134,7 @@ class AgentSection(Section, kw_only=True):
     context_tokens: Positive = 16_000
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
     recovery: Literal["restart", "continue", "interrupt"] | None = None
-    pace: Annotated[float, msgspec.Meta(ge=0)] = 40.0
+    pace: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 40.0
     clocks: ClocksSection = msgspec.field(default_factory=ClocksSection)
 
 
@@ -190,8 +195,12 @@ def default_agents(environ: Mapping[str, str]) -> dict[str, AgentSection]:
 
 
 def show(config: Config) -> dict[str, Any]:
-    """The configuration as plain data, secrets masked."""
+    """The configuration as plain data, secrets masked, those in addresses too."""
     plain: dict[str, Any] = msgspec.to_builtins(config, enc_hook=repr)
+    for section in (plain["store"], *plain["agents"].values()):
+        for name in ("history", "base_url"):
+            if section.get(name):
+                section[name] = _USERINFO.sub("://***@", section[name])
     return plain
 
 
@@ -240,7 +249,23 @@ def _typed(tree: Any, kind: type[T], below: str) -> T:
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$")
         path = f"{below}{where.rstrip('`')}".lstrip(".")
+        if what.startswith("Invalid enum value"):
+            what = f"{what}, expected one of: {', '.join(_choices(kind, where))}"
         raise ConfigError(f"{path}: {what}" if path else what) from None
+
+
+def _choices(kind: Any, where: str) -> list[str]:
+    """The values that may stand at a path below a section's type."""
+    node: Any = inspect.type_info(kind)
+    for step in re.findall(r"\.([a-z_]+)|(\[)", where):
+        if isinstance(node, inspect.StructType):
+            node = next(field.type for field in node.fields if field.name == step[0])
+        elif isinstance(node, inspect.ListType):
+            node = node.item_type
+        elif isinstance(node, inspect.DictType):
+            node = node.value_type
+    kinds = node.types if isinstance(node, inspect.UnionType) else (node,)
+    return [str(value) for each in kinds if isinstance(each, inspect.LiteralType) for value in each.values]
 
 
 def _secret(kind: type, value: Any) -> Any:

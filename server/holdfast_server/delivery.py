@@ -25,6 +25,7 @@ from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.pushes import Notice
 
 from .connection import Connection, DeliveryLimits, Encoder
+from .full_lanes import FullLanes
 from .journal import Place
 from .pages import Shots
 from .stores.base import Change
@@ -51,10 +52,8 @@ class Delivery:
         self._topics: dict[Log, Topic] = {}
         self._grown: dict[Topic, None] = {}
         self._ready: dict[Lane, None] = {}  # lanes with sources that wait for a turn, and room
-        self._blocked: dict[Lane, None] = {}  # the same without room
+        self._full = FullLanes(self.limits, self._look)  # the same without room
         self._turn_handle: asyncio.Handle | None = None
-        self._poll_handle: asyncio.TimerHandle | None = None
-        self._pause_s = 0.0  # before the next look at the full connections
         self._sweep_handle: asyncio.TimerHandle | None = None
         journal.observe(self._changed)
 
@@ -77,16 +76,17 @@ class Delivery:
             source.queued = False
             self._end(source)
         self._ready.pop(lane, None)
-        self._blocked.pop(lane, None)
+        self._full.discard(lane)
 
     def close(self) -> None:
         """Stop: no timer is left, nothing is sent any more."""
         for connection in list(self._lanes):
             self.leave(connection)
-        for handle in (self._turn_handle, self._poll_handle, self._sweep_handle):
+        for handle in (self._turn_handle, self._sweep_handle):
             if handle is not None:
                 handle.cancel()
-        self._turn_handle = self._poll_handle = self._sweep_handle = None
+        self._turn_handle = self._sweep_handle = None
+        self._full.close()
 
     # -- subscriptions ---------------------------------------------------------------------------------------
 
@@ -204,7 +204,7 @@ class Delivery:
             self._turn_handle = asyncio.get_running_loop().call_soon(self._turn)
 
     def _serve_soon(self, lane: Lane) -> None:
-        if lane not in self._blocked:
+        if lane not in self._full:
             self._ready[lane] = None
             self._soon()
 
@@ -279,9 +279,7 @@ class Delivery:
             self._serve_soon(lane)
         else:
             self._ready.pop(lane, None)
-            if lane not in self._blocked:
-                self._blocked[lane] = None
-                self._look_soon(self.limits.poll_first_s)
+            self._full.add(lane)
 
     def _fail(self, sources: Sequence[Source], error: Exception) -> None:
         """What these sources read cannot be read: their connections are told to begin anew."""
@@ -299,35 +297,17 @@ class Delivery:
     def drained(self, connection: Connection) -> None:
         """The connection has room again: a hint that spares it the wait for the next poll."""
         lane = self._lanes.get(connection)
-        if lane is not None and lane in self._blocked and lane.room:
-            del self._blocked[lane]
+        if lane is not None and lane in self._full and lane.room:
+            self._full.discard(lane)
             self._serve_soon(lane)
 
-    def _poll(self) -> None:
-        """Look at the full connections."""
-        self._poll_handle = None
-        now = asyncio.get_running_loop().time()
-        before = len(self._blocked)
-        for lane in list(self._blocked):
-            try:
-                lane.look(now)
-                self.drained(lane.connection)
-            except Exception as error:  # noqa: BLE001 - as in _turn
-                self._lose(lane, error)
-        if self._blocked:
-            pause_s = self.limits.poll_first_s if len(self._blocked) < before else self._pause_s * 2
-            self._look_soon(pause_s)
-
-    def _look_soon(self, pause_s: float) -> None:
-        """Look at the full connections after so long, or when that is due anyway."""
-        limits, loop = self.limits, asyncio.get_running_loop()
-        self._pause_s = min(max(pause_s, len(self._blocked) * limits.poll_each_s), limits.poll_s)
-        at = loop.time() + self._pause_s
-        if self._poll_handle is not None:
-            if self._poll_handle.when() <= at:
-                return
-            self._poll_handle.cancel()
-        self._poll_handle = loop.call_at(at, self._poll)
+    def _look(self, lane: Lane, now: float) -> None:
+        """Serve a full connection if it has room by now."""
+        try:
+            lane.look(now)
+            self.drained(lane.connection)
+        except Exception as error:  # noqa: BLE001 - as in _turn
+            self._lose(lane, error)
 
     def _sweep(self) -> None:
         """Compare every cursor with its log, and close connections that take nothing. It comes again whatever happens:

@@ -9,7 +9,8 @@ from typing import Final
 from holdfast_protocol.replies import AgentRow
 
 from .agents.base import Agent, Clocks, Profile, Recovery
-from .config import KEY_VARIABLE, AgentSection, Config, ConfigError
+from .config import AgentSection, Config, ConfigError
+from .config_check import key_variable
 
 RECOVERY: Final[dict[str, Recovery]] = {"demo": "continue", "openai_chat": "restart"}
 """What becomes of a kind's answers after a crash where the configuration does not say."""
@@ -71,14 +72,8 @@ def make_agent(name: str, section: AgentSection) -> Agent:
         return DemoAgent(profile, pace=section.pace)
     from .agents.openai_chat import OpenAIChat
 
-    if not section.model:
-        raise ConfigError(f"agents.{name}.model: give the model's name")
-    variable = section.api_key_env or (KEY_VARIABLE if section.base_url is None else None)
+    variable = key_variable(section)
     key = section.api_key.value if section.api_key else os.environ.get(variable, "") if variable else ""
-    if not key and section.base_url is None:
-        raise ConfigError(
-            f"agents.{name}: no API key: set {variable} in the environment, or agents.{name}.api_key"
-        )
     return OpenAIChat(
         profile, api_key=key, base_url=section.base_url, system=section.system,
         context_tokens=section.context_tokens,

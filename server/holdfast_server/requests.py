@@ -1,43 +1,34 @@
 """Requests as doors see them: submit, cancel, decide, probe, list, find; every verb checks the owner (I9).
 
-Submitting resolves where in the chat's tree a message goes, and that must be one step per chat: two tabs that submit at
-once get one after the other, not the same place. An id that is there already is looked up before anything else, so a
-retry finds its request although the chat has moved on.
+An id that is there already is looked up before anything else, so a retry finds its request although the chat has moved
+on; only what is new is given a place in its chat's tree (placing.py).
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from holdfast_protocol.codec import check_depth
 from holdfast_protocol.commands import Submission
 from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.events import Event
 from holdfast_protocol.lifecycle import OUTCOME_STATUSES, Status
-from holdfast_protocol.limits import TEXT_BYTES_MAX
 from holdfast_protocol.replies import ChatRow, MessageRow, ProbeRow, ProbeState, RequestRow
 
 from .admission import Admission
 from .feed import request_row
 from .journal import Journal
+from .placing import Placing
 from .stores.base import Key, Owner, Record, RequestConflict, UnknownRequest, key_of
 from .stores.log import Log
+from .submissions import check_submission, hash_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from .agents.base import Message, Profile
     from .chats import Chats
     from .projector import Projector
-
-_SORTED = msgspec.msgpack.Encoder(order="sorted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +62,7 @@ class Requests:
         self.default_agent = default_agent
         self._now_ms = now_ms
         self._new_id = new_id
-        self._chat_locks: dict[tuple[Owner, str], _Lock] = {}
+        self._placing = Placing(journal, chats, projector, now_ms=now_ms, new_id=new_id)
 
     # -- submit ----------------------------------------------------------------------------------------------
 
@@ -96,11 +87,11 @@ class Requests:
                 append_only=submission.append_only,
             )  # fmt: skip
             return Opened(*await self._journal.open(record))
-        async with self._in_chat(key.owner, submission.chat_id):
+        async with self._placing.alone(key.owner, submission.chat_id):
             found = await self._find_same(key, body_hash)
             if found is not None:  # its twin was before it in the chat
                 return Opened(found, False)
-            record = await self._place(key, submission, body_hash, agent)
+            record = await self._placing.place(key, submission, body_hash, agent)
             return Opened(*await self._journal.open(record))
 
     async def _find_same(self, key: Key, body_hash: bytes) -> Log | None:
@@ -121,64 +112,6 @@ class Requests:
         if agent not in self.profiles:
             raise ProtocolError("unknown_agent")
         return agent
-
-    async def _place(self, key: Key, submission: Submission, body_hash: bytes, agent: str) -> Record:
-        """Where in the chat's tree the request goes; with its chat's lock held."""
-        owner, chat_id = key.owner, submission.chat_id
-        assert chat_id is not None
-        await self._projector.catch_up(owner)
-        if await self.chats.is_deleted(owner, chat_id):
-            raise ProtocolError("unknown_chat")
-        active, _ = await self._journal.summaries(owner, active=True, chat_id=chat_id, limit=200)
-        answering = {summary.key.request_id for summary in active}
-        asked_id = submission.message_id if submission.text is not None else None
-        for taken in (asked_id, key.request_id):
-            if taken is not None and await self.chats.has_message(owner, taken):
-                raise ProtocolError(
-                    "request_conflict", f"The id {taken} is another message's; take a new one."
-                )
-        if submission.text is None:
-            message_id = submission.parent_id
-            if message_id is None:
-                raise ProtocolError(
-                    "invalid", "Give `text`, or name in `parent_id` the message to answer once more."
-                )
-            message = await self.chats.message(owner, chat_id, message_id)
-            if message.role != "user":
-                raise ProtocolError(
-                    "invalid", "Only a person's message can be answered; `parent_id` is an answer."
-                )
-            parent_id = message.parent_id
-        else:
-            message_id = submission.message_id or self._new_id()
-            if submission.parent_id is not None:
-                parent_id = submission.parent_id
-                if parent_id not in answering:
-                    await self.chats.message(owner, chat_id, parent_id)
-            elif active:
-                parent_id = active[0].key.request_id
-            else:
-                parent_id = await self.chats.newest_leaf(owner, chat_id)
-        return Record(
-            key=key, body_hash=body_hash, agent=agent, created_at=self._now_ms(), chat_id=chat_id,
-            message_id=message_id, parent_id=parent_id, text=submission.text, options=submission.options,
-            deadlines=submission.deadlines, append_only=submission.append_only,
-            after=parent_id if parent_id in answering else None,
-        )  # fmt: skip
-
-    @asynccontextmanager
-    async def _in_chat(self, owner: Owner, chat_id: str) -> AsyncIterator[None]:
-        """One submit per chat at a time; the lock is there only while somebody uses it."""
-        place = (owner, chat_id)
-        lock = self._chat_locks.setdefault(place, _Lock())
-        lock.users += 1
-        try:
-            async with lock.lock:
-                yield
-        finally:
-            lock.users -= 1
-            if not lock.users:
-                del self._chat_locks[place]
 
     # -- the rest --------------------------------------------------------------------------------------------
 
@@ -294,37 +227,3 @@ class Requests:
         assert record.message_id is not None
         branch = await self.chats.branch(record.key.owner, record.chat_id, record.message_id)
         return [Message(row.role, row.text, row.transcript) for row in branch]
-
-
-class _Lock:
-    __slots__ = ("lock", "users")
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.users = 0
-
-
-def check_submission(submission: Submission) -> None:
-    """What the types do not say. Raises: ProtocolError."""
-    texts = [submission.text or "", *(message.text for message in submission.messages)]
-    if sum(len(text.encode()) for text in texts) > TEXT_BYTES_MAX:
-        raise ProtocolError("too_large", f"A request's text may have {TEXT_BYTES_MAX} bytes.")
-    check_depth(submission.options)
-    if submission.chat_id is None:
-        if submission.text is None and not submission.messages:
-            raise ProtocolError("invalid", "Give `text` or `messages`.")
-        if submission.parent_id or submission.message_id:
-            raise ProtocolError("invalid", "`parent_id` and `message_id` need a `chat_id`.")
-    else:
-        if submission.messages:
-            raise ProtocolError("invalid", "`messages` are for requests without a chat.")
-        if submission.text is not None and not submission.text.strip():
-            raise ProtocolError("invalid", "`text` is empty.")
-        if submission.message_id is not None and submission.message_id == submission.request_id:
-            # The answer's message has the request's id: the question needs one of its own.
-            raise ProtocolError("invalid", "`message_id` must not be the `request_id`; take another.")
-
-
-def hash_of(submission: Submission) -> bytes:
-    """What makes two submissions the same: the SHA-256 of the decoded value, so that both codecs agree."""
-    return hashlib.sha256(_SORTED.encode(submission)).digest()

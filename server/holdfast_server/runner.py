@@ -18,9 +18,9 @@ from typing import Final
 import structlog
 
 from .agents.base import Agent
-from .composer import ANSWER_BYTES_MAX
 from .expiry import Expiry
 from .run import Run
+from .standing import ANSWER_BYTES_MAX
 from .stores.base import Claim, Store, Unavailable
 from .tasks import Tasks
 from .terms import History, Terms

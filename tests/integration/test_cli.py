@@ -304,6 +304,22 @@ async def test_ask_on_a_terminal_draws_markdown():
 
 
 @pytest.mark.slow
+async def test_how_to_decide_is_said_on_a_terminal():
+    """While nothing comes because the answer waits for a person, the terminal says how to decide."""
+
+    async def asks(writer: Writer) -> None:
+        writer.start()
+        await writer.ask({"title": "May it?", "tool": "rm"})
+        writer.end()
+
+    async with FakeServer() as server:
+        server.agents["demo"] = asks
+        async with Terminal("--url", server.url, "ask", "hello") as terminal:
+            await terminal.until("? approval: May it?")
+            await terminal.until("give it with: holdfast approve")
+
+
+@pytest.mark.slow
 async def test_a_conversation_on_a_terminal():
     """Answers are drawn above the prompt; Ctrl-C lets go of the one that is shown, the next Ctrl-C leaves."""
 

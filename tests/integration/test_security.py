@@ -227,7 +227,7 @@ async def test_the_answer_bound_of_the_configuration_holds(tmp_path: Path) -> No
 
 def test_submissions_are_checked_alike() -> None:
     """The refusal is about the pair of ids, not about either."""
-    from holdfast_server.requests import check_submission
+    from holdfast_server.submissions import check_submission
 
     check_submission(Submission(request_id="a", message_id="b", chat_id="c", text="x"))
     with pytest.raises(ProtocolError):

@@ -12,7 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from holdfast_client.following import Following
-from holdfast_client.session import Changed, Happening, Noticed, Replied, Session
+from holdfast_client.happenings import Changed, Happening, Noticed, Replied
+from holdfast_client.session import Session
 from holdfast_protocol import commands as cm
 from holdfast_protocol import replies as rp
 from holdfast_protocol.codec import JSON, MSGPACK

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from holdfast_protocol.fold import fold
 from holdfast_protocol.lifecycle import Status
 from holdfast_protocol.replies import ChatRow, MessageRow
-from holdfast_server.chats import UnknownMessage
+from holdfast_server.history.visible import UnknownMessage
 from holdfast_server.stores.base import Key, Owner, Record, Unavailable, UnknownRequest
 from holdfast_server.stores.log import Log
 from tests.support.faults import Faults

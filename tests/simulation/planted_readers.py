@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from holdfast_client.following import Following
+from holdfast_client.outbox import Outbox
 from holdfast_client.session import Session
 from holdfast_protocol.cursor import parse_cursor
 from holdfast_protocol.digest import Digest, digest_of
@@ -147,7 +148,7 @@ def unanswered_not_sent_again() -> AbstractContextManager[object]:
 
     def planted(self: Session) -> None:
         disconnected(self)
-        self._outbox.clear()
+        self._outbox = Outbox()
 
     return patch.object(Session, "disconnected", planted)
 

@@ -13,6 +13,7 @@ from holdfast_server.requests import Requests
 from holdfast_server.stores.base import Key, StoreError
 from holdfast_server.stores.commits import CommitQueue
 from holdfast_server.stores.disk import Entry, encode_segment
+from holdfast_server.stores.drafts import Drafts
 from holdfast_server.stores.embedded import EmbeddedStore
 from holdfast_server.stores.log import Log
 from holdfast_server.stores.stage import Stage
@@ -113,13 +114,13 @@ def forgotten_at_start() -> AbstractContextManager[object]:
 @bug("fenced", "text", "verified", "legal log", "one outcome, last")
 def zombie_not_fenced() -> AbstractContextManager[object]:
     """Whoever once had a lease may write for ever."""
-    mine = Stage._mine
+    mine = Drafts.mine
 
-    def planted(self: Stage, log: Log, term: int) -> Any:
+    def planted(self: Drafts, log: Log, term: int) -> Any:
         draft = self.find(log.key)
         return mine(self, log, term) if draft is None or draft.log is not log or draft.sealed else draft
 
-    return patch.object(Stage, "_mine", planted)
+    return patch.object(Drafts, "mine", planted)
 
 
 @bug("one outcome, last", "verified", "seen", "stored", "legal log")

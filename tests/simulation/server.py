@@ -158,9 +158,9 @@ class Server:
             "connections": self.gate.total,
             "lanes": len(delivery._lanes),
             "topics": len(delivery._topics),
-            "blocked lanes": len(delivery._blocked),
+            "full lanes": len(delivery._full),
             "watchers": len(self.feeds._watchers),
-            "chat locks": len(self.requests._chat_locks),
+            "chat locks": len(self.requests._placing._locks),
         }
 
     def kill(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from holdfast_client.following import Following
-from holdfast_client.session import Happening, Session
+from holdfast_client.happenings import Happening
+from holdfast_client.session import Session
 from holdfast_protocol.codec import JSON, Codec
 
 from .fake_peer import TOKEN, FakeConnection, FakeCore

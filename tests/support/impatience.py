@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from holdfast_client.session import Happening, Session, Welcomed
+from holdfast_client.happenings import Happening, Welcomed
+from holdfast_client.session import Session
 
 HEARTBEAT_S = 1.0
 

@@ -24,14 +24,26 @@ _REPLAY_PAUSE_MAX_S: Final = 5.0
 
 
 class _Notes:
-    """Passes on to the view what is said about the connection before and while there is one."""
+    """What the view has to say besides the answer: how the connection is, and while that is well, how the answer is."""
 
     def __init__(self) -> None:
         self.view: View | None = None
+        self._offline: str | None = None
+        self._state: str | None = None
 
     def __call__(self, reason: str | None) -> None:
+        """The connection came (None) or went."""
+        self._offline = f"reconnecting: {reason} …" if reason else None
+        self._pass_on()
+
+    def state(self, text: str | None) -> None:
+        """How the answer is; None is nothing special."""
+        self._state = text
+        self._pass_on()
+
+    def _pass_on(self) -> None:
         if self.view is not None:
-            self.view.note(f"reconnecting: {reason} …" if reason else None)
+            self.view.note(self._offline or self._state)
 
 
 async def ask(
@@ -73,7 +85,7 @@ async def _show(answer: Answer, notes: _Notes, *, json: bool, stream: bool) -> i
             with view:
                 if not stream:
                     await answer.result()
-                await _follow(answer, view)
+                await _follow(answer, view, notes)
             notes.view = None
     except asyncio.CancelledError:
         if not answer.ended:
@@ -82,16 +94,18 @@ async def _show(answer: Answer, notes: _Notes, *, json: bool, stream: bool) -> i
     return _verdict(answer, quiet=json)
 
 
-async def _follow(answer: Answer, view: View) -> None:
+async def _follow(answer: Answer, view: View, notes: _Notes) -> None:
     while True:
         level = answer.level
         view.show(answer.fold)
         if answer.ended:
             return
         if answer.status == "waiting":
-            view.note(f"waiting for a decision; give it with: holdfast approve {answer.request_id} (or deny)")
+            notes.state(
+                f"waiting for a decision; give it with: holdfast approve {answer.request_id} (or deny)"
+            )
         elif answer.status == "running":
-            view.note(None)
+            notes.state(None)
         if view.pace_s:
             await asyncio.sleep(view.pace_s)
         await answer.changed(level)

@@ -18,26 +18,15 @@ from holdfast_client.answer import Level
 from holdfast_client.errors import AnswerLost, CommandRefused, ConnectionLost, first_of
 from holdfast_client.ids import new_id
 
-from .asking import waits
-from .listing import snippet, when
 from .running import EXIT_CONNECTION, EXIT_INTERRUPTED, EXIT_OK, Settings, client_for, complain
 from .screen import LineScreen, PromptScreen, Screen, dim
+from .slash import Slash
 from .story import Story, ending, markdown, verbatim, whole
 from .talks import Talk, Talks
 from .views import DRAW_EVERY_S
 
 if TYPE_CHECKING:
     from holdfast_client.client import Client
-
-HELP: Final = """/new            begin another chat
-/chats          list the chats; /switch N goes to one
-/agents         who can answer; /agent NAME chooses
-/cancel         stop the answer that is shown
-/approve /deny  decide what it waits for
-/attach ID      show an answer by its id
-/search Q       search all that was said
-/quit           leave (Ctrl-D); answers go on
-Enter sends, Alt-Enter begins a new line, Ctrl-C lets go of the answer that is shown."""
 
 _HISTORY_SHOWN: Final = 6
 
@@ -67,12 +56,12 @@ class Room:
         self.title = "new chat"
         self.offline: str | None = None
         self.leaving = False
-        self.listed: list[str] = []
         self._bell = Level()
         self._lines: asyncio.Queue[str] = asyncio.Queue(_LINES_WAITING_MAX)
         self._group: asyncio.TaskGroup | None = None
         self._watchers: set[asyncio.Task[None]] = set()
         self.screen: Screen = LineScreen()
+        self._slash = Slash(self)
 
     async def run(self, chat_id: str | None) -> int:
         """Read and answer until the end. Returns the exit code."""
@@ -124,7 +113,7 @@ class Room:
     async def _do(self, line: str) -> None:
         try:
             if line.startswith("/"):
-                await self._command(line)
+                await self._slash.do(line)
             elif line:
                 await self._say(line)
         except CommandRefused as error:
@@ -235,9 +224,10 @@ class Room:
         answer = await self.client.submit(text, chat_id=chat_id, agent=self.agent)
         if self.title == "new chat":
             self.title = _short(text)
-        self._follow(self.talks.add(answer, chat_id, _short(text)))
+        self.follow(self.talks.add(answer, chat_id, _short(text)))
 
-    def _follow(self, talk: Talk) -> None:
+    def follow(self, talk: Talk) -> None:
+        """Tell of an answer from now on, as it changes."""
         assert self._group is not None
         task = self._group.create_task(self._watch(talk), name="chat:watch")
         self._watchers.add(task)
@@ -269,78 +259,8 @@ class Room:
         for row in reversed(found.requests):
             if row.request_id in self.talks.all:
                 continue
-            self._follow(self.talks.add(self.client.attach(row.request_id), chat_id, row.title or self.title))
+            self.follow(self.talks.add(self.client.attach(row.request_id), chat_id, row.title or self.title))
         self._bell.rise()
-
-    async def _command(self, line: str) -> None:
-        name, _, rest = line[1:].partition(" ")
-        rest = rest.strip()
-        match name:
-            case "new":
-                await self.go_to(None, None)
-                await self.screen.show(dim("A new chat; what you write next begins it."))
-            case "chats" | "ls":
-                await self._list_chats()
-            case "switch" | "s":
-                await self._switch(rest)
-            case "agents":
-                await self._list_agents()
-            case "agent" if rest:
-                self.agent = rest
-                await self.screen.show(dim(f"From now on {rest} answers."))
-            case "attach" if rest:
-                answer = self.client.attach(rest)
-                self._follow(self.talks.add(answer, self.talks.chat_id or "", rest))
-                self.talks.chat_id = self.talks.all[rest].chat_id
-            case "search" if rest:
-                await self._search(rest)
-            case "cancel" | "approve" | "deny":
-                await self._act(name)
-            case _:
-                await self.screen.show(dim(HELP))
-
-    async def _act(self, name: str) -> None:
-        talk = self.talks.shown()
-        if talk is None:
-            await self.screen.show(dim("Nothing is being answered here."))
-        elif name == "cancel":
-            await talk.answer.cancel()
-        elif waiting := waits(talk.answer):
-            await talk.answer.decide(waiting[0]["wait_id"], name == "approve", digest=waiting[0]["digest"])
-        else:
-            await self.screen.show(dim("It does not wait for a decision."))
-
-    async def _search(self, query: str) -> None:
-        hits = (await self.client.search(query)).hits
-        for hit in hits:
-            await self.screen.show(dim(f"{hit.title}: {snippet(hit.snippet)}"))
-        if not hits:
-            await self.screen.show(dim("Nothing found."))
-
-    async def _list_agents(self) -> None:
-        for row in await self.client.agents():
-            await self.screen.show(dim(f"{row.name}{' (default)' if row.default else ''}  {row.description}"))
-
-    async def _list_chats(self) -> None:
-        rows = (await self.client.chats(limit=20)).chats
-        self.listed = [row.chat_id for row in rows]
-        busy = {row.chat_id for row in (await self.client.requests(active=True)).requests}
-        for number, row in enumerate(rows, 1):
-            mark = "▶" if row.chat_id == self.talks.chat_id else " "
-            state = "  answering" if row.chat_id in busy else ""
-            line = Text(f"{mark}{number:>3}  {row.title or '-'}", no_wrap=True, overflow="ellipsis")
-            line.append(f"  {when(row.updated_at)}{state}", style="dim")
-            await self.screen.show(line)
-        if not rows:
-            await self.screen.show(dim("There are no chats yet."))
-
-    async def _switch(self, which: str) -> None:
-        if not self.listed:
-            self.listed = [row.chat_id for row in (await self.client.chats(limit=20)).chats]
-        if not which.isdecimal() or not 1 <= int(which) <= len(self.listed):
-            await self.screen.show(dim("/switch N: N is a number that /chats shows."))
-            return
-        await self.go_to(self.listed[int(which) - 1], None)
 
 
 def _short(text: str) -> str:

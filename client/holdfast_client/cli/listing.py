@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from .running import EXIT_OK, Settings, client_for
 from .views import print_json
+
+_GAP: Final = 2
+_SHORT_CELLS: Final = 16
+"""A date's width: what is no longer is never cut."""
+
+_LONG_CELLS_MIN: Final = 10
+"""Less of a title would tell nothing."""
 
 
 async def ls(settings: Settings, *, json: bool) -> int:
@@ -84,26 +91,50 @@ def _plain(row: Any) -> dict[str, Any]:
 
 
 def _table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """A table on a terminal, with whole ids; tab-separated lines in a pipe."""
+    """A table on a terminal, with whole ids, two lines a row if it is narrow; tab-separated lines in a pipe."""
     if not sys.stdout.isatty():
         for row in rows:
             print("\t".join(row).rstrip())
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
     if not rows:
         console.print(f"{title}: none", style="dim")
         return
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-    for number, head in enumerate(heads):
-        if any(row[number] for row in rows):
-            first = number == 0
-            table.add_column(
-                head, no_wrap=True, overflow="fold" if first else "ellipsis", style="cyan" if first else ""
-            )
     shown = [n for n in range(len(heads)) if any(row[n] for row in rows)]
+    widths = _widths([[heads[n], *(row[n] for row in rows)] for n in shown], console.width)
+    if widths is None:
+        console.print(Text(title, style="bold"))
+        for row in rows:
+            rest = "  ".join(row[n] for n in shown[1:] if row[n])
+            console.print(Text(row[0], style="cyan"), soft_wrap=True)
+            console.print(Text(f"  {rest}"), no_wrap=True, overflow="ellipsis")
+        return
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        padding=(0, _GAP, 0, 0),
+        pad_edge=False,
+    )
+    for n, width in zip(shown, widths, strict=True):
+        table.add_column(heads[n], no_wrap=True, overflow="ellipsis", width=width, style="" if n else "cyan")
     for row in rows:
-        table.add_row(*(row[n] for n in shown))
+        table.add_row(*(Text(row[n]) for n in shown))
     console.print(table)
+
+
+def _widths(columns: list[list[str]], room: int) -> list[int] | None:
+    """How wide each column is: whole ids and dates, and what is left for longer texts. None if that is too little."""
+    from rich.cells import cell_len
+
+    wanted = [max(map(cell_len, cells)) for cells in columns]
+    long = [n for n, width in enumerate(wanted) if n and width > _SHORT_CELLS]
+    spare = room - _GAP * (len(columns) - 1) - sum(width for n, width in enumerate(wanted) if n not in long)
+    if spare < _LONG_CELLS_MIN * len(long):
+        return None
+    return [min(width, spare // len(long)) if n in long else width for n, width in enumerate(wanted)]

@@ -10,7 +10,7 @@ import typer
 
 from holdfast_client.addresses import DEFAULT_URL
 
-from .running import EXIT_CODES, EXIT_USAGE, Settings, run, stop
+from .running import EXIT_CODES, EXIT_USAGE, Settings, run, stop, typed
 
 app = typer.Typer(
     name="holdfast",
@@ -121,7 +121,7 @@ def ask(  # noqa: PLR0917  (typer passes each by its name)
     """Ask one thing; the answer goes to standard output."""
     from .asking import ask as work
 
-    question = sys.stdin.read() if text == "-" else text
+    question = typed(sys.stdin.read() if text == "-" else text)
     if not question.strip():
         stop("there is nothing to ask; give a text, or - and something on standard input", EXIT_USAGE)
     run(
@@ -213,7 +213,7 @@ def search(context: typer.Context, query: str, json: JsonLines = False) -> None:
     """Search titles and messages."""
     from .listing import search as work
 
-    run(work(context.obj, query, json=json))
+    run(work(context.obj, typed(query), json=json))
 
 
 @config.command("show")

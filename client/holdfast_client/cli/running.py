@@ -40,6 +40,11 @@ def complain(message: str) -> None:
     sys.stderr.flush()
 
 
+def typed(text: str) -> str:
+    """What a person gave us, fit to be sent: bytes that are no UTF-8 show as the sign for that."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def stop(message: str, code: int) -> NoReturn:
     """End with one clear line."""
     complain(message)

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from .running import typed
 from .story import Block
 
 _KEEP_FREE_LINES: Final = 8
@@ -50,7 +51,12 @@ def rendered(rows: tuple[RenderableType, ...], *, plain: bool = False) -> str:
         color_system=None if plain else "standard",
     )  # fmt: skip
     for row in rows:
-        console.print(row, end="" if isinstance(row, Block) else "\n", soft_wrap=plain)
+        end = "" if isinstance(row, Block) else "\n"
+        if isinstance(row, Text) and not plain:
+            # A console forgets what a Text says of its own wrapping.
+            console.print(row, end=end, no_wrap=row.no_wrap, overflow=row.overflow)
+        else:
+            console.print(row, end=end, soft_wrap=plain)
     return out.getvalue()
 
 
@@ -63,7 +69,7 @@ class LineScreen:
         line: str = await asyncio.to_thread(sys.stdin.readline)
         if not line:
             raise EOFError
-        return line.removesuffix("\n")
+        return typed(line.removesuffix("\n"))
 
     async def show(self, *rows: RenderableType) -> None:
         sys.stdout.write(rendered(rows, plain=True))
@@ -129,7 +135,7 @@ class PromptScreen:
 
         with patch_stdout(raw=True):
             text: str = await self._session.prompt_async()
-        return text
+        return typed(text)
 
     async def show(self, *rows: RenderableType) -> None:
         app = self._session.app

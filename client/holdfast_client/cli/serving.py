@@ -35,8 +35,12 @@ def config_show(config_path: str | None) -> int:
 
 
 def config_check(config_path: str | None) -> int:
-    """Read the configuration; what is wrong with it is one line with the key's path."""
-    _loaded(config_path)
+    """Read the configuration and look for what cannot work; what is wrong is one line with the key's path."""
+    loaded = _loaded(config_path)
+    try:
+        _server_module("config_check").check(loaded)
+    except _server_module("config").ConfigError as error:
+        stop(str(error), EXIT_USAGE)
     print("The configuration is in order.")
     return EXIT_OK
 

@@ -19,7 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast_client.reading import Piece, Reader, Superseded
-from holdfast_protocol.fold import Fold, LivePart
+from holdfast_protocol.fold import Fold
+from holdfast_protocol.live_part import LivePart
 
 from .blocks import Blocks
 
@@ -185,9 +186,11 @@ def line_of(part: LivePart) -> str:
         case "input":
             return f"> {part.text}"
         case "wait" if part.open:
-            return f"? {fields['kind']}: {_short(json.dumps(fields['body'], ensure_ascii=False), 300)}"
+            return f"? {fields['kind']}: {_asked(fields['body'])}"
         case "wait":
-            return f"· {fields['kind']}: {part.state}"
+            decision = fields.get("decision")
+            said = ("approved" if decision else "denied") if isinstance(decision, bool) else part.state
+            return f"· {fields['kind']}: {said}"
     return ""
 
 
@@ -205,6 +208,16 @@ def _superseded(piece: Superseded) -> str:
         "the text above is taken back" if not piece.kept_chars else "the end of the text above is taken back"
     )
     return f"↻ attempt {piece.attempt}: {what}"
+
+
+def _asked(body: Any) -> str:
+    """What is to be decided: its title first, and nothing of the rest left out that there is room for."""
+    title = ""
+    if isinstance(body, dict) and isinstance(body.get("title"), str):
+        title = body["title"]
+        body = {key: value for key, value in body.items() if key != "title"}
+    rest = json.dumps(body, ensure_ascii=False) if body or not title else ""
+    return _short(f"{title} {rest}".strip(), 300)
 
 
 def _short(text: str, chars_max: int = 80) -> str:

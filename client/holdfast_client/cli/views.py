@@ -101,6 +101,7 @@ class DrawnView:
         self.console = Console()
         self._story = Story()
         self._note: str | None = "waiting …"
+        self._fold: Fold | None = None
         self._live = Live(console=self.console, auto_refresh=False, transient=True, vertical_overflow="crop")
 
     def __enter__(self) -> Self:
@@ -116,25 +117,35 @@ class DrawnView:
         self._live.stop()
 
     def show(self, fold: Fold) -> None:
+        from .story import Block
+
+        self._fold = fold
+        for row in self._story.advance(fold):
+            self.console.print(row, end="" if isinstance(row, Block) else "\n")
+        self._draw()
+
+    def note(self, text: str | None) -> None:
+        if text == self._note:
+            return
+        self._note = text
+        if self._live.is_started:
+            # What is noted is mostly that nothing will come for a while: there may be no `show` to take it along.
+            self._draw()
+
+    def _draw(self) -> None:
         from rich.console import Group
         from rich.text import Text
 
-        from .story import Block
-
-        for row in self._story.advance(fold):
-            self.console.print(row, end="" if isinstance(row, Block) else "\n")
         rows: list[Any] = []
+        fold = self._fold
         drawing = self._story.drawing(max(3, self.console.height - 6))
-        if drawing is not None and not fold.sealed:
+        if drawing is not None and fold is not None and not fold.sealed:
             rows.append(drawing)
-        if fold.status in ("new", "queued"):
+        if fold is not None and fold.status in ("new", "queued"):
             rows.append(Text("queued …", style="dim"))
         if self._note:
             rows.append(Text(self._note, style="dim"))
         self._live.update(Group(*rows), refresh=True)
-
-    def note(self, text: str | None) -> None:
-        self._note = text
 
 
 def view_for_stdout() -> View:

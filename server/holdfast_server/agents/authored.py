@@ -206,7 +206,7 @@ def load_file(path: str | Path) -> list[Agent]:
     sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # it is somebody else's file: whatever it raises is told in one line
+    except (Exception, SystemExit) as error:  # somebody else's file: whatever it raises is told in one line
         del sys.modules[module_name]
         raise AgentFileError(_one_line(file, error)) from error
     agents: list[Agent] = []
@@ -226,7 +226,7 @@ def load_file(path: str | Path) -> list[Agent]:
     return agents
 
 
-def _one_line(file: Path, error: Exception) -> str:
+def _one_line(file: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"{error.filename or file}:{error.lineno}: {error.msg}"
     lines = [

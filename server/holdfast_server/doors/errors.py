@@ -9,7 +9,7 @@ import structlog
 
 from holdfast_protocol.errors import ERRORS, ProtocolError
 from holdfast_protocol.replies import Error
-from holdfast_server.chats import UnknownChat, UnknownMessage
+from holdfast_server.history.visible import UnknownChat, UnknownMessage
 from holdfast_server.stores.base import (
     Damaged,
     Fenced,

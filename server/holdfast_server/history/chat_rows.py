@@ -73,6 +73,30 @@ async def change(connection: AsyncConnection, owner: Owner, chat_id: str, now: i
     await connection.execute(update(chats).where(where).values(version=version, **values))
 
 
+async def mark_deleted(connection: AsyncConnection, owner: Owner, chat_id: str, now: int) -> bool:
+    """Write the chat's tombstone, if it has none. False: there is no such chat, or no more."""
+    row = await find(connection, owner, chat_id)
+    if row is None or row.erased:
+        return False
+    if row.deleted_at is None:
+        await change(connection, owner, chat_id, now, deleted_at=now)
+    return True
+
+
+async def unmark_deleted(
+    connection: AsyncConnection, owner: Owner, chat_id: str, now: int, undo_ms: int
+) -> bool:
+    """Take the chat's tombstone away, if it has one. False: there is no such chat, or it is too late."""
+    row = await find(connection, owner, chat_id)
+    if row is None or row.erased:
+        return False
+    if row.deleted_at is not None:
+        if row.deleted_at <= now - undo_ms:
+            return False
+        await change(connection, owner, chat_id, now, deleted_at=None)
+    return True
+
+
 async def erase_due(connection: AsyncConnection, index: SearchIndex, now: int, undo_ms: int) -> int:
     """Erase what tombstones hold, and forget those that are old; the answers' journals are noted as to be erased. How
     many chats were erased."""

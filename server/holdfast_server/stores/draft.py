@@ -1,4 +1,4 @@
-"""A journal as the commit in the making will leave it, and what of that is written."""
+"""A journal as the commit in the making will leave it, what of that is written, and how it then comes to be."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from holdfast_protocol.lifecycle import OUTCOME_STATUSES, next_status
 from .base import Account, InboxItem, Record
 from .blob import Packed
 from .disk import Cold, Entry, State
+from .journals import Journals
 from .log import Log, next_wait
 
 
@@ -123,3 +124,44 @@ def entry(draft: Draft) -> Entry:
     if draft.restated and not draft.opened:
         return Entry(log.number, 0, log.events + draft.events, state)
     return Entry(log.number, log.tail, draft.events, state)
+
+
+def land(draft: Draft, journals: Journals, seq: int) -> None:
+    """The disk holds the draft, in the segment `seq`: make it so in memory. Whoever waits for its log is not woken yet."""
+    log = draft.log
+    log.extend(draft.events)
+    if draft.row:
+        if log.lease != draft.lease:
+            owner = log.key.owner
+            journals.running[owner] += 1 if draft.lease else -1
+            if not journals.running[owner]:
+                del journals.running[owner]
+        log.version += 1
+        log.chain.extend(draft.epochs)
+        log.term, log.lease, log.released, log.parked = (
+            draft.term,
+            draft.lease,
+            draft.released,
+            draft.parked,
+        )
+        log.inbox.extend(draft.inbox)
+        log.inbox_seen, log.projected = draft.inbox_seen, draft.projected
+    for account in draft.accounts:
+        log.accounts[account.term] = account
+    if draft.opened:
+        journals.add(log, seq)
+    elif draft.restated:
+        journals.first_seq[log.number] = seq
+    if draft.outcome is not None:
+        journals.sealed(log)
+    if draft.removed:
+        log.erased = draft.removed == "erased"
+    log.compacted = log.compacted or draft.packed is not None
+    if draft.removed or draft.packed is not None:
+        journals.drop(log)
+        journals.packings += 1
+    if draft.sealed or draft.removed:
+        journals.ready.sealed(log.key)
+        journals.ready.slot(log.key.owner)
+    elif draft.row:
+        journals.ready.hint(log.number)

@@ -44,10 +44,11 @@ from .base import (
 from .claimers import Claimers
 from .commits import CommitQueue
 from .disk import Disk
+from .drafts import Elsewhere
 from .journals import Journals
 from .log import Log
 from .packed import PackedLogs
-from .stage import Elsewhere, Stage
+from .stage import Stage
 from .upkeep import Upkeep
 from .writer import Writer
 

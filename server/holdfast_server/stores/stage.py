@@ -20,7 +20,6 @@ from .base import (
     Account,
     Change,
     Claim,
-    Fenced,
     InboxItem,
     InboxUnread,
     JournalSealed,
@@ -33,16 +32,13 @@ from .base import (
 )  # fmt: skip
 from .blob import Packed
 from .disk import Batch, Cold, Entry
-from .draft import Draft, cold, entry
+from .draft import Draft, cold, entry, land
+from .drafts import Drafts, Elsewhere
 from .journals import Journals, look
 from .log import Log
 
 INBOX_ITEMS_MAX: Final = 1000
 """Inputs that one request takes in its life: far above what a person sends, and a bound on what a flood leaves."""
-
-
-class Elsewhere(Exception):
-    """The journal is not in memory: it is packed, or it is not there."""
 
 
 class Stage:
@@ -52,9 +48,7 @@ class Stage:
         self._journals = journals
         self._seq = journals.next_seq
         self.now = now
-        self.drafts: list[Draft] = []
-        self._by_key: dict[Key, Draft] = {}
-        self._opened: dict[int, Draft] = {}
+        self._drafts = Drafts(journals)
         self._leases: Counter[Owner] = Counter()  # more or fewer than committed
         self._hints: list[int] = []  # taken from the index by `claim`
         self._next_number = journals.next_number
@@ -64,62 +58,20 @@ class Stage:
         self.drop_below = 0
         self.frees = False
 
-    # -- looking ---------------------------------------------------------------------------------------------
-
     def find(self, key: Key) -> Draft | None:
         """The draft of a journal that is in memory and not removed."""
-        draft = self._by_key.get(key)
-        if draft is None:
-            log = self._journals.by_key.get(key)
-            return None if log is None else self._draft(Draft(log))
-        return None if draft.removed or draft.packed is not None else draft
-
-    def _draft(self, draft: Draft) -> Draft:
-        self._by_key[draft.log.key] = draft
-        self.drafts.append(draft)
-        return draft
-
-    def _number(self, number: int) -> Draft | None:
-        draft = self._opened.get(number)
-        if draft is not None:
-            return None if draft.removed else draft
-        log = self._journals.by_number.get(number)
-        return None if log is None else self.find(log.key)
-
-    def _unsealed(self, key: Key) -> Draft:
-        draft = self.find(key)
-        if draft is None:
-            raise Elsewhere
-        if draft.sealed:
-            raise JournalSealed(draft.status)
-        return draft
-
-    def _mine(self, log: Log, term: int) -> Draft:
-        """The draft for the holder of `term`. Raises: JournalSealed, Fenced."""
-        draft = self.find(log.key)
-        if draft is None or draft.log is not log:
-            if log.sealed:
-                raise JournalSealed(log.status)
-            gone = self._by_key.get(log.key)
-            if gone is not None and gone.log is log and gone.sealed:
-                raise JournalSealed(gone.status)
-            raise Fenced(f"{log.key.request_id} is gone")
-        if draft.sealed:
-            raise JournalSealed(draft.status)
-        if draft.term != term or not draft.lease:
-            raise Fenced(f"term {term} of {log.key.request_id} has ended; the present one is {draft.term}")
-        return draft
+        return self._drafts.find(key)
 
     # -- the transitions -------------------------------------------------------------------------------------
 
     def open(self, record: Record, accepted: Accepted) -> tuple[Log, bool]:
         """The journal, and whether it was made here. Raises: RequestConflict."""
-        draft = self.find(record.key)
+        draft = self._drafts.find(record.key)
         if draft is not None:
             if draft.record.body_hash != record.body_hash:
                 raise RequestConflict(f"{record.key.request_id} was used for another request")
             return draft.log, False
-        packed = self._by_key.get(record.key)
+        packed = self._drafts.touched(record.key)
         if packed is not None and packed.packed is not None and not packed.removed:
             raise Elsewhere
         log = Log(record, accepted)
@@ -127,14 +79,13 @@ class Stage:
         draft = Draft(log, opened=True)
         draft.extend([accepted])
         self._next_number += 1
-        self._draft(draft)
-        self._opened[log.number] = draft
+        self._drafts.add(draft)
         self._journals.ready.hint(log.number)
         return log, True
 
     def append(self, log: Log, term: int, events: Sequence[Event]) -> None:
         """Output of the holder of the term. Raises: JournalSealed, Fenced, IllegalEvent."""
-        draft = self._mine(log, term)
+        draft = self._drafts.mine(log, term)
         draft.extend(events)
         self._ended(draft)
 
@@ -144,7 +95,7 @@ class Stage:
         ready.due(self.now)
         while (number := ready.pop()) is not None:
             self._hints.append(number)
-            draft = self._number(number)
+            draft = self._drafts.number(number)
             if draft is None:
                 continue
             if not self._claimable(draft):
@@ -169,7 +120,7 @@ class Stage:
         seen = look(draft, self.now)
         number = draft.log.number
         if seen.after is not None:
-            before = self.find(seen.after)
+            before = self._drafts.find(seen.after)
             if before is not None and not before.sealed:
                 self._journals.ready.follow(seen.after, number)
                 return False
@@ -193,14 +144,14 @@ class Stage:
 
     def release(self, claim: Claim) -> None:
         """Hand over. Raises: JournalSealed, Fenced."""
-        draft = self._mine(claim.log, claim.term)
+        draft = self._drafts.mine(claim.log, claim.term)
         self._lease(draft, held=False)
         draft.released = draft.row = True
         self._journals.ready.hint(claim.log.number)
 
     def park(self, claim: Claim, inbox_seen: int, waiting: Waiting) -> None:
         """Append the wait and give the lease back. Raises: JournalSealed, Fenced, InboxUnread, IllegalEvent."""
-        draft = self._mine(claim.log, claim.term)
+        draft = self._drafts.mine(claim.log, claim.term)
         inbox = draft.all_inbox()
         if len(inbox) > inbox_seen:
             raise InboxUnread(f"{len(inbox)} inputs, {inbox_seen} seen")
@@ -214,7 +165,7 @@ class Stage:
 
     def put_input(self, key: Key, item: InboxItem) -> bool:
         """Into the inbox, and out of the park. Raises: JournalSealed, NotWaiting."""
-        draft = self.find(key)
+        draft = self._drafts.find(key)
         if draft is None:
             raise Elsewhere
         inbox = draft.all_inbox()
@@ -242,7 +193,7 @@ class Stage:
 
     def seal(self, key: Key, outcome: Outcome) -> Log:
         """End it without a lease: compare-and-set on "not sealed" (I2). Raises: JournalSealed, IllegalEvent."""
-        draft = self._unsealed(key)
+        draft = self._drafts.unsealed(key)
         draft.extend([outcome])
         self._ended(draft)
         return draft.log
@@ -257,11 +208,11 @@ class Stage:
 
     def account(self, key: Key, account: Account) -> None:
         """Write a term's account, in memory or in its row."""
-        draft = self.find(key)
+        draft = self._drafts.find(key)
         if draft is not None:
             draft.accounts.append(account)
             return
-        gone = self._by_key.get(key)
+        gone = self._drafts.touched(key)
         if gone is not None and gone.removed:
             raise UnknownRequest(key.request_id)
         self.cold_accounts.append((key, account))
@@ -269,7 +220,7 @@ class Stage:
     def project(self, keys: Sequence[Key]) -> None:
         """Note that the history has them."""
         for key in keys:
-            draft = self.find(key)
+            draft = self._drafts.find(key)
             if draft is None:
                 self.cold_projected.append(key)
             elif not draft.projected:
@@ -278,9 +229,9 @@ class Stage:
     def remove(self, keys: Sequence[Key], *, erase: bool) -> None:
         """Take journals away, in memory or in their rows; the unsealed are sealed first."""
         for key in keys:
-            draft = self.find(key)
+            draft = self._drafts.find(key)
             if draft is None:
-                gone = self._by_key.get(key)
+                gone = self._drafts.touched(key)
                 if gone is not None and not gone.removed:
                     gone.removed = "erased" if erase else "purged"
             else:
@@ -295,7 +246,7 @@ class Stage:
 
     def pack(self, log: Log, packed: Packed) -> bool:
         """Move a sealed journal out of the segments."""
-        draft = self.find(log.key)
+        draft = self._drafts.find(log.key)
         if draft is None or draft.log is not log or not log.sealed:
             return False
         draft.packed = packed
@@ -303,7 +254,7 @@ class Stage:
 
     def restate(self, log: Log) -> bool:
         """Write a journal anew and whole, so that its older segments are not needed."""
-        draft = self.find(log.key)
+        draft = self._drafts.find(log.key)
         if draft is None or draft.log is not log:
             return False
         draft.restated = True
@@ -315,14 +266,14 @@ class Stage:
     def empty(self) -> bool:
         """Whether nothing has to be written."""
         cold = self.cold_removed or self.cold_projected or self.cold_accounts or self.drop_below
-        return not cold and not any(draft.changed for draft in self.drafts)
+        return not cold and not any(draft.changed for draft in self._drafts.all)
 
     def batch(self) -> Batch:
         """What the disk is to take."""
         entries: list[Entry] = []
         packed: list[Cold] = []
         strict = False
-        for draft in self.drafts:
+        for draft in self._drafts.all:
             if not draft.changed:
                 continue
             strict = strict or draft.opened or draft.outcome is not None or bool(draft.inbox)
@@ -346,50 +297,11 @@ class Stage:
         if not self.empty:
             journals.next_seq = self._seq + 1
         journals.next_number = self._next_number
-        for draft in self.drafts:
+        for draft in self._drafts.all:
             if draft.changed:
                 start = draft.log.tail
-                self._apply(draft)
+                land(draft, journals, self._seq)
                 changes.append(Change(draft.log, start, draft.log.tail, draft.row))
         for change in changes:
             change.log.wake()
         return [change for change in changes if change.state or change.end > change.start]
-
-    def _apply(self, draft: Draft) -> None:
-        journals, log = self._journals, draft.log
-        log.extend(draft.events)
-        if draft.row:
-            if log.lease != draft.lease:
-                owner = log.key.owner
-                journals.running[owner] += 1 if draft.lease else -1
-                if not journals.running[owner]:
-                    del journals.running[owner]
-            log.version += 1
-            log.chain.extend(draft.epochs)
-            log.term, log.lease, log.released, log.parked = (
-                draft.term,
-                draft.lease,
-                draft.released,
-                draft.parked,
-            )
-            log.inbox.extend(draft.inbox)
-            log.inbox_seen, log.projected = draft.inbox_seen, draft.projected
-        for account in draft.accounts:
-            log.accounts[account.term] = account
-        if draft.opened:
-            journals.add(log, self._seq)
-        elif draft.restated:
-            journals.first_seq[log.number] = self._seq
-        if draft.outcome is not None:
-            journals.sealed(log)
-        if draft.removed:
-            log.erased = draft.removed == "erased"
-        log.compacted = log.compacted or draft.packed is not None
-        if draft.removed or draft.packed is not None:
-            journals.drop(log)
-            journals.packings += 1
-        if draft.sealed or draft.removed:
-            journals.ready.sealed(log.key)
-            journals.ready.slot(log.key.owner)
-        elif draft.row:
-            journals.ready.hint(log.number)

@@ -9,16 +9,9 @@ import pytest
 
 from holdfast_client.errors import CommandRefused, OutboxFull
 from holdfast_client.following import STARTS_OVER_MAX, Following
-from holdfast_client.session import (
-    OUTBOX_COMMANDS_MAX,
-    Changed,
-    Complained,
-    FeedChanged,
-    Noticed,
-    Replied,
-    Session,
-    Welcomed,
-)
+from holdfast_client.happenings import Changed, Complained, FeedChanged, Noticed, Replied, Welcomed
+from holdfast_client.outbox import OUTBOX_COMMANDS_MAX
+from holdfast_client.session import Session
 from holdfast_protocol import commands as cmd
 from holdfast_protocol import events as ev
 from holdfast_protocol import pushes as psh

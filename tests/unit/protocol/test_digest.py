@@ -10,7 +10,8 @@ import pytest
 
 from holdfast_protocol import events as ev
 from holdfast_protocol.digest import Digest, digest_of
-from holdfast_protocol.fold import Fold, LivePart
+from holdfast_protocol.fold import Fold
+from holdfast_protocol.live_part import LivePart
 from tests.support.vectors import FOLDER
 
 VECTORS = json.loads((FOLDER / "digest.json").read_text("utf-8"))

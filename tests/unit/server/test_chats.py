@@ -11,7 +11,8 @@ import pytest
 
 from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.replies import ChatRow
-from holdfast_server.chats import Chats, UnknownMessage
+from holdfast_server.chats import Chats
+from holdfast_server.history.visible import UnknownMessage
 from holdfast_server.stores.base import Owner, UnknownRequest
 from tests.support.journals import ANN, BOB, Clock, answered, asked
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from holdfast_protocol.replies import ChatRow
-from holdfast_server.chats import Chats, UnknownChat, UnknownMessage
+from holdfast_server.chats import Chats
+from holdfast_server.history.visible import UnknownChat, UnknownMessage
 from holdfast_server.stores.base import Owner, UnknownRequest
 from tests.support.journals import ANN, BOB, Clock, answered, asked, opened
 

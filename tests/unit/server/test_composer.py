@@ -29,8 +29,9 @@ from holdfast_server.agents import (
     Value,
     Wait,
 )
-from holdfast_server.composer import PARTS_MAX, Composer
+from holdfast_server.composer import Composer
 from holdfast_server.plain import LABEL_CHARS_MAX, NAME_BYTES_MAX, wait_digest
+from holdfast_server.standing import PARTS_MAX
 from holdfast_server.stores.base import InboxItem
 
 HEAD: list[ev.Event] = [

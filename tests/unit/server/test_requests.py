@@ -8,10 +8,10 @@ import pytest
 from holdfast_protocol.commands import InputMessage, Submission
 from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.events import Started, Waiting
-from holdfast_server.chats import UnknownMessage
+from holdfast_server.history.visible import UnknownMessage
 from holdfast_server.journal import place
-from holdfast_server.requests import hash_of
 from holdfast_server.stores.base import NotWaiting, RequestConflict, UnknownRequest, key_of
+from holdfast_server.submissions import hash_of
 from tests.support.parts import ADA, EVE, NOW, ask, parts_in
 
 
@@ -225,7 +225,7 @@ async def test_a_probe_unpacks_nothing(bench, monkeypatch):
     def refuse(*_):
         pytest.fail("a probe reads rows, not answers")
 
-    monkeypatch.setattr("holdfast_server.chats.purged.purged_log", refuse)
+    monkeypatch.setattr("holdfast_server.history.purged.purged_log", refuse)
     monkeypatch.setattr("holdfast_server.stores.packed.unpack", refuse)
     names = ["r1", "r2", "r3"]
     before = await bench.requests.probe(ADA, names)

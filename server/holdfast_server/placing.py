@@ -1,0 +1,111 @@
+"""Where in its chat's tree a submission goes: which message it answers, and what that one hangs on.
+
+Two tabs that submit at once get one place after the other, not the same one: finding a place and opening the journal that
+takes it are one step per chat, so both are done inside `alone`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from holdfast_protocol.commands import Submission
+from holdfast_protocol.errors import ProtocolError
+
+from .journal import Journal
+from .stores.base import Key, Owner, Record
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from .chats import Chats
+    from .projector import Projector
+
+
+class Placing:
+    """Finds places. Enter `alone`, look whether the request is there by now, `place` it, open its journal, leave."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        chats: Chats,
+        projector: Projector,
+        *,
+        now_ms: Callable[[], int],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._journal = journal
+        self._chats = chats
+        self._projector = projector
+        self._now_ms = now_ms
+        self._new_id = new_id
+        self._locks: dict[tuple[Owner, str], _Lock] = {}
+
+    @asynccontextmanager
+    async def alone(self, owner: Owner, chat_id: str) -> AsyncIterator[None]:
+        """One submission per chat at a time; the lock is there only while somebody uses it."""
+        place = (owner, chat_id)
+        lock = self._locks.setdefault(place, _Lock())
+        lock.users += 1
+        try:
+            async with lock.lock:
+                yield
+        finally:
+            lock.users -= 1
+            if not lock.users:
+                del self._locks[place]
+
+    async def place(self, key: Key, submission: Submission, body_hash: bytes, agent: str) -> Record:
+        """Where in the chat's tree the request goes; call it inside `alone`. Raises: ProtocolError,
+        UnknownChat, UnknownMessage, Unavailable."""
+        owner, chat_id = key.owner, submission.chat_id
+        assert chat_id is not None
+        await self._projector.catch_up(owner)
+        if await self._chats.is_deleted(owner, chat_id):
+            raise ProtocolError("unknown_chat")
+        active, _ = await self._journal.summaries(owner, active=True, chat_id=chat_id, limit=200)
+        answering = {summary.key.request_id for summary in active}
+        asked_id = submission.message_id if submission.text is not None else None
+        for taken in (asked_id, key.request_id):
+            if taken is not None and await self._chats.has_message(owner, taken):
+                raise ProtocolError(
+                    "request_conflict", f"The id {taken} is another message's; take a new one."
+                )
+        if submission.text is None:
+            message_id = submission.parent_id
+            if message_id is None:
+                raise ProtocolError(
+                    "invalid", "Give `text`, or name in `parent_id` the message to answer once more."
+                )
+            message = await self._chats.message(owner, chat_id, message_id)
+            if message.role != "user":
+                raise ProtocolError(
+                    "invalid", "Only a person's message can be answered; `parent_id` is an answer."
+                )
+            parent_id = message.parent_id
+        else:
+            message_id = submission.message_id or self._new_id()
+            if submission.parent_id is not None:
+                parent_id = submission.parent_id
+                if parent_id not in answering:
+                    await self._chats.message(owner, chat_id, parent_id)
+            elif active:
+                parent_id = active[0].key.request_id
+            else:
+                parent_id = await self._chats.newest_leaf(owner, chat_id)
+        return Record(
+            key=key, body_hash=body_hash, agent=agent, created_at=self._now_ms(), chat_id=chat_id,
+            message_id=message_id, parent_id=parent_id, text=submission.text, options=submission.options,
+            deadlines=submission.deadlines, append_only=submission.append_only,
+            after=parent_id if parent_id in answering else None,
+        )  # fmt: skip
+
+
+class _Lock:
+    __slots__ = ("lock", "users")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.users = 0
