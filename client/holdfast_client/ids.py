@@ -1,21 +1,13 @@
-"""New ids: UUIDv7, which sort by the time at which they were made."""
+"""New ids, made here so that sending a submit again does not run it again."""
 
 from __future__ import annotations
 
-import os
+import secrets
 import time
-import uuid
+
+from holdfast_protocol.ids import DICE_BITS, uuid7
 
 
 def new_id() -> str:
     """A fresh id, fit for a request, a chat or a message."""
-    at_ms = time.time_ns() // 1_000_000
-    dice = int.from_bytes(os.urandom(10))
-    value = (
-        (at_ms & 0xFFFF_FFFF_FFFF) << 80
-        | 0x7 << 76
-        | (dice >> 68) << 64
-        | 0b10 << 62
-        | dice & ((1 << 62) - 1)
-    )
-    return str(uuid.UUID(int=value))
+    return uuid7(time.time_ns() // 1_000_000, secrets.randbits(DICE_BITS))

@@ -30,12 +30,11 @@ ERRORS: Final[dict[str, ErrorCode]] = {
     "unknown_chat": ErrorCode(False, "No such chat of yours; it may have been deleted."),
     "unknown_message": ErrorCode(False, "No such message of yours in this chat."),
     "unknown_agent": ErrorCode(False, "No such agent; list_agents tells which exist."),
-    "unknown_wait": ErrorCode(False, "Nothing waits for this decision: it was taken, or it expired."),
     "request_conflict": ErrorCode(False, "This request id was used for another request; take a new id."),
-    "decision_conflict": ErrorCode(
-        False, "What is being decided has changed, or was decided otherwise; look again."
+    "not_waiting": ErrorCode(
+        False,
+        "It does not wait for this: it was decided, it expired, or what is asked has changed; look again.",
     ),
-    "not_waiting": ErrorCode(False, "The request is not waiting for a decision."),
     "ended": ErrorCode(False, "The request has ended; nothing can be added to it."),
     "too_many_subscriptions": ErrorCode(False, "Unsubscribe from something first."),
     "too_many_requests": ErrorCode(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -39,7 +39,8 @@ def check(config: Config, environ: Mapping[str, str] | None = None) -> None:
     for number, file in enumerate(config.agent_files):
         if not Path(file).is_file():
             raise ConfigError(f"agent_files[{number}]: there is no file {file}")
-    _default_agent(config)
+    if not config.agent_files:  # what files bring along is known only once they are run
+        check_default_agent(config.default_agent, config.agents)
 
 
 def _identity(config: Config) -> None:
@@ -87,10 +88,9 @@ def _openai_chat(name: str, section: AgentSection, environ: Mapping[str, str]) -
         )
 
 
-def _default_agent(config: Config) -> None:
-    """Whether it is there; what files bring along is known only once they are run."""
-    if not config.agents and not config.agent_files:
+def check_default_agent(name: str | None, agents: Collection[str]) -> None:
+    """Whether there are agents, and the default one among them. Raises: ConfigError."""
+    if not agents:
         raise ConfigError("agents: there is none")
-    name = config.default_agent
-    if name is not None and name not in config.agents and not config.agent_files:
-        raise ConfigError(f"default_agent: there is no agent `{name}`; there are: {', '.join(config.agents)}")
+    if name is not None and name not in agents:
+        raise ConfigError(f"default_agent: there is no agent `{name}`; there are: {', '.join(agents)}")

@@ -10,7 +10,7 @@ from holdfast_protocol.replies import AgentRow
 
 from .agents.base import Agent, Clocks, Profile, Recovery
 from .config import AgentSection, Config, ConfigError
-from .config_check import key_variable
+from .config_check import check_default_agent, key_variable
 
 RECOVERY: Final[dict[str, Recovery]] = {"demo": "continue", "openai_chat": "restart"}
 """What becomes of a kind's answers after a crash where the configuration does not say."""
@@ -46,12 +46,7 @@ def make_agents(config: Config) -> dict[str, Agent]:
                         f"agent_files: {file}: there is an agent `{agent.profile.name}` already"
                     )
                 agents[agent.profile.name] = agent
-    if config.default_agent is not None and config.default_agent not in agents:
-        raise ConfigError(
-            f"default_agent: there is no agent `{config.default_agent}`; there are: {', '.join(agents)}"
-        )
-    if not agents:
-        raise ConfigError("agents: there is none")
+    check_default_agent(config.default_agent, agents)
     return agents
 
 

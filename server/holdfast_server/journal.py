@@ -140,7 +140,7 @@ def place(log: Log, cursor: str | None) -> Place:
     fault = log.check(parsed)
     if fault is not None:
         return Place(0, "purged" if log.purged else fault)
-    if 0 < log.superseded_at >= parsed.offset:
+    if log.superseded(parsed.offset):
         return Place(0, "superseded")
     return Place(parsed.offset, None)
 

@@ -119,7 +119,7 @@ class Shots:
 
     def _good(self, shot: Shot, log: Log) -> bool:
         age = log.tail - shot.offset
-        return age == 0 or (age <= self._limits.snapshot_age_events and not superseded(log, shot.offset))
+        return age == 0 or (age <= self._limits.snapshot_age_events and not log.superseded(shot.offset))
 
     def caught_up(self, codec: Encoder, log: Log) -> bytes:
         """The push that ends a catching up: the digest at the tail."""
@@ -172,9 +172,3 @@ class Shots:
             log = place()
             if log is not None and log.sealed:
                 log.forget_fold()
-
-
-def superseded(log: Log, offset: int) -> bool:
-    """Whether output before `offset` was dropped by something at or after it: a snapshot is then the shorter way. Nothing
-    is ever dropped at offset 0, where the log begins, so 0 says that nothing was."""
-    return 0 < log.superseded_at >= offset

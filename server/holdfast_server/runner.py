@@ -70,7 +70,6 @@ class Runner:
         self._claiming = 0
         self._draining = False
         self._freed = asyncio.Event()
-        self._watcher: asyncio.Task[None] | None = None
         self._server: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -84,7 +83,7 @@ class Runner:
     async def start(self) -> None:
         """Begin to claim; what a crash left comes first, as the store orders it."""
         expiry = Expiry(self._store, self._terms.agents, self._terms.now_ms)
-        self._watcher = self._tasks.start(expiry.run(), "expiry")
+        self._tasks.start(expiry.run(), "expiry")
         self._server = self._tasks.start(self._serve(), "claims")
 
     async def drain(self, grace_s: float) -> None:

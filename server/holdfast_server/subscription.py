@@ -19,7 +19,7 @@ from holdfast_protocol.replies import ResetReason
 
 from .connection import Connection, DeliveryLimits, Encoder
 from .journal import Place
-from .pages import Shot, Shots, page, pages_of, superseded
+from .pages import Shot, Shots, page, pages_of
 from .stores.log import Log
 
 FOLD_EVERY_EVENTS: Final = 64
@@ -193,7 +193,7 @@ class Subscription(Source):
             return [codec.encode(Gone(request_id=self.key))]
         frames: list[bytes] = []
         place = self.cursor if self._shot is None else self._shot.offset
-        if self._reset is None and superseded(log, place):
+        if self._reset is None and log.superseded(place):
             self._reset = "superseded"
         if self._reset is not None:
             frames.append(self._shots.begin(codec, log, self._reset))

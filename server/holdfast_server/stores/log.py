@@ -152,6 +152,11 @@ class Log:
         """Whether the cursor belongs to this log."""
         return check_cursor(self.chain, self.tail, cursor)
 
+    def superseded(self, offset: int) -> bool:
+        """Whether output before `offset` was dropped by something at or after it: a snapshot is then the shorter way.
+        Nothing is ever dropped at offset 0, where the log begins, so 0 says that nothing was."""
+        return 0 < self.superseded_at >= offset
+
     def fold(self) -> Fold:
         """The fold at the tail, kept between calls and moved on by what is new. Read it; do not change it."""
         if self._fold is None:

@@ -55,7 +55,6 @@ class SqliteDisk:
         durability: Literal["process", "power"] = "process",
         lock_wait_s: float = LOCK_WAIT_S,
     ) -> None:
-        self._folder = folder
         self._path = folder / "journals.db"
         self._power = durability == "power"
         self._lock_wait_s = lock_wait_s

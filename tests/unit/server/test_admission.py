@@ -1,26 +1,12 @@
 """Admission: bounds that many at once cannot pass together, and that what ends makes room in."""
 
 import asyncio
-from contextlib import AsyncExitStack
 
 import pytest
 
 from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.events import Completed, Delta, PartStarted, Started
-from tests.support.parts import ADA, EVE, NOW, ask, parts_in
-
-
-@pytest.fixture
-async def make(tmp_path):
-    """Make parts with their own bounds."""
-    async with AsyncExitStack() as stack:
-
-        async def start(**bounds):
-            folder = tmp_path / str(len(list(tmp_path.iterdir())))
-            folder.mkdir()
-            return await stack.enter_async_context(parts_in(folder, **bounds))
-
-        yield start
+from tests.support.parts import ADA, EVE, NOW, ask
 
 
 async def test_bounds_on_open_requests(make):

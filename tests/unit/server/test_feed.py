@@ -1,34 +1,11 @@
 """The feed: whole rows with rising versions, and a place for every cursor."""
 
-from contextlib import AsyncExitStack
-
-import pytest
-
 from holdfast_protocol.pushes import FeedChat
 from holdfast_protocol.replies import ChatRow
 from holdfast_server import feed as module
 from holdfast_server.feed import EVENTS_MAX, Feed
 from holdfast_server.stores.base import Owner
-from tests.support.parts import ADA, EVE, ask, parts_in
-
-
-@pytest.fixture
-async def make(tmp_path):
-    """Make parts with their own bounds."""
-    async with AsyncExitStack() as stack:
-
-        async def start(**bounds):
-            folder = tmp_path / str(len(list(tmp_path.iterdir())))
-            folder.mkdir()
-            return await stack.enter_async_context(parts_in(folder, **bounds))
-
-        yield start
-
-
-@pytest.fixture
-async def bench(make):
-    """Parts."""
-    return await make()
+from tests.support.parts import ADA, EVE, ask
 
 
 async def test_the_feed_tells_of_chats_and_requests(bench):

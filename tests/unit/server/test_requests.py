@@ -1,7 +1,6 @@
 """Requests as doors see them: where a message goes, what is the same request, who may see it."""
 
 import asyncio
-from contextlib import AsyncExitStack
 
 import pytest
 
@@ -12,26 +11,7 @@ from holdfast_server.history.visible import UnknownMessage
 from holdfast_server.journal import place
 from holdfast_server.stores.base import NotWaiting, RequestConflict, UnknownRequest, key_of
 from holdfast_server.submissions import hash_of
-from tests.support.parts import ADA, EVE, NOW, ask, parts_in
-
-
-@pytest.fixture
-async def make(tmp_path):
-    """Make parts with their own bounds."""
-    async with AsyncExitStack() as stack:
-
-        async def start(**bounds):
-            folder = tmp_path / str(len(list(tmp_path.iterdir())))
-            folder.mkdir()
-            return await stack.enter_async_context(parts_in(folder, **bounds))
-
-        yield start
-
-
-@pytest.fixture
-async def bench(make):
-    """Parts."""
-    return await make()
+from tests.support.parts import ADA, EVE, NOW, ask
 
 
 async def test_the_same_request_is_one_however_often_it_is_sent(bench):
