@@ -1,5 +1,15 @@
 # The server in one image: runs as nobody in particular, writes to /data only (works with a read-only root).
 
+# The page, with the Node and the packages that the locks name by hash.
+FROM python:3.12-slim AS page
+WORKDIR /src
+COPY requirements-node.lock ./
+RUN pip install --no-cache-dir --require-hashes --target .node -r requirements-node.lock
+COPY web/node.sh web/package.json web/package-lock.json web/.npmrc web/
+RUN sh web/node.sh npm ci
+COPY web web
+RUN sh web/node.sh vite build --logLevel warn
+
 FROM python:3.12-slim AS build
 WORKDIR /src
 COPY requirements.lock ./
@@ -9,11 +19,13 @@ COPY setup.cfg pyproject.toml LICENSE README.md holdfast.py ./
 COPY protocol protocol
 COPY server server
 COPY client client
+COPY --from=page /src/server/holdfast_server/page server/holdfast_server/page
 RUN python -m venv /build && /build/bin/pip install --no-cache-dir --no-index --find-links=/wheels setuptools \
  && /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation -w /wheels . \
  && python -m venv /opt/holdfast \
  && /opt/holdfast/bin/pip install --no-cache-dir --no-index --find-links=/wheels 'holdfast[server]' \
  && /opt/holdfast/bin/pip check \
+ && /opt/holdfast/bin/python -c 'from holdfast_server.doors.page_files import read_page; assert read_page(), "no page"' \
  && /opt/holdfast/bin/python -m compileall -q /opt/holdfast/lib \
  && /opt/holdfast/bin/pip uninstall --yes --quiet pip \
  && install -d -o 65532 -g 65532 /data

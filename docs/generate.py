@@ -23,6 +23,7 @@ from typing import Final
 
 import configuration_blocks  # noqa: F401  (it marks its blocks)
 import protocol_blocks  # noqa: F401  (as above)
+import wire_types
 from blocks import BLOCKS, Text
 
 from holdfast_protocol import schema
@@ -52,6 +53,12 @@ def asyncapi() -> str:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", "utf-8")
     return json.dumps(schema.asyncapi(setup["metadata"]["version"]), indent=2, ensure_ascii=False) + "\n"
+
+
+@file("web/src/sdk/wire.gen.ts")
+def wire() -> str:
+    """The protocol as the browser's client reads it."""
+    return wire_types.wire_types()
 
 
 def filled(text: str) -> str:

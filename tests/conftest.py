@@ -2,17 +2,19 @@
 
 A suite is a folder directly under tests/. A test that needs a program marks it, `@pytest.mark.needs("redis-server")`:
 where the program is missing the test is skipped, and its suite is named at the end, so that a green run never hides
-what it left out. With CI=true nothing may be missing: the test fails instead.
+what it left out. With CI=true nothing may be missing: the test fails instead. `needs("chromium")` takes any browser of that
+kind, and `needs("page")` wants the page built. What `make` left out before pytest began it hands over in HOLDFAST_LEFT_OUT.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.support.programs import absence, find
 
 TESTS = Path(__file__).resolve().parent
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
@@ -31,10 +33,10 @@ def suite_of(path: str) -> str:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose programs are missing; fail it in CI."""
     wanted = [program for marker in item.iter_markers("needs") for program in marker.args]
-    missing = sorted(program for program in wanted if shutil.which(program) is None)
+    missing = sorted({program for program in wanted if find(program) is None})
     if not missing:
         return
-    reason = f"{', '.join(missing)} is not installed"
+    reason = ", ".join(absence(program) for program in missing)
     if IN_CI:
         pytest.fail(f"{reason}, and CI leaves nothing out", pytrace=False)
     pytest.skip(reason)
@@ -50,5 +52,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("left out")
     for (suite, reason), count in sorted(left_out.items()):
         terminalreporter.write_line(f"{suite}: {count} skipped: {reason}")
-    if not left_out:
+    before = os.environ.get("HOLDFAST_LEFT_OUT", "")
+    if before:
+        terminalreporter.write_line(before)
+    if not left_out and not before:
         terminalreporter.write_line("nothing was skipped")

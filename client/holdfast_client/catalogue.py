@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from holdfast_protocol import commands as cmd
 from holdfast_protocol import replies as rep
+from holdfast_protocol.lifecycle import Status
 
 from .calls import Calls
 from .ids import new_id
@@ -22,16 +24,39 @@ class Catalogue:
         return (await self.calls.call(rep.Probed, cmd.Probe, request_ids=list(request_ids))).requests
 
     async def requests(
-        self, *, active: bool = False, chat_id: str | None = None, limit: int = 50, before: str | None = None
+        self,
+        *,
+        active: bool = False,
+        everyone: bool = False,
+        chat_id: str | None = None,
+        status: Sequence[Status] = (),
+        agent: str | None = None,
+        text: str | None = None,
+        tools: bool = False,
+        limit: int = 50,
+        before: str | None = None,
     ) -> rep.Requests:
-        """Requests, newest first; `active`: those without an outcome. Its `next` goes on, as `before`."""
+        """Requests, newest first; `active`: those without an outcome; `everyone`: all users' (operators only). `status`,
+        `agent`, `text` (in the title) and `tools` (at least one call) keep those that fit; then a page may be short and
+        not the last. Its `next` goes on, as `before`."""
         return await self.calls.call(
-            rep.Requests, cmd.ListRequests, active=active, chat_id=chat_id, limit=limit, before=before
+            rep.Requests, cmd.ListRequests, active=active, everyone=everyone, chat_id=chat_id, status=list(status),
+            agent=agent, text=text, tools=tools, limit=limit, before=before,
+        )  # fmt: skip
+
+    async def read_events(
+        self, request_id: str, *, owner: str | None = None, start: int = 0, limit: int = 500
+    ) -> rep.Log:
+        """The log as it was written, from an offset; `owner`: of somebody else's request (operators). Raises:
+        CommandRefused."""
+        return await self.calls.call(
+            rep.Log, cmd.ReadEvents, request_id=request_id, owner=owner, start=start, limit=limit
         )
 
-    async def read_events(self, request_id: str, *, start: int = 0, limit: int = 500) -> rep.Log:
-        """The log as it was written, from an offset. Raises: CommandRefused."""
-        return await self.calls.call(rep.Log, cmd.ReadEvents, request_id=request_id, start=start, limit=limit)
+    async def inspect(self, request_id: str, *, owner: str | None = None) -> rep.Inspected:
+        """Its row, who followed it and how often it was taken up; `owner`: of somebody else's request (operators). Raises:
+        CommandRefused."""
+        return await self.calls.call(rep.Inspected, cmd.Inspect, request_id=request_id, owner=owner)
 
     # -- history ---------------------------------------------------------------------------------------------
 

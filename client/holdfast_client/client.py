@@ -137,6 +137,7 @@ class Client(Catalogue):
         *,
         chat_id: str | None = None,
         parent_id: str | None = None,
+        root: bool = False,
         message_id: str | None = None,
         messages: Iterable[Mapping[str, str] | cmd.InputMessage] = (),
         agent: str | None = None,
@@ -147,7 +148,7 @@ class Client(Catalogue):
         follow: bool = True,
     ) -> Answer:
         """Ask. Returns once the request is durable (I4); then read the answer. Without `chat_id` the request stays out
-        of the history; with a new one (`new_id()`) it begins a chat.
+        of the history; with a new one (`new_id()`) it begins a chat. `root`: beside the chat's first message, not under one.
 
         `text` alone, without a chat, is sent as the one message of a user. Without `follow` nothing of the answer is
         sent here until it is attached to.
@@ -163,6 +164,7 @@ class Client(Catalogue):
             request_id=request_id or new_id(),
             chat_id=chat_id,
             parent_id=parent_id,
+            root=root,
             message_id=message_id,
             text=text,
             messages=given,
@@ -222,9 +224,10 @@ class Client(Catalogue):
         self._rise(request_id)
         self.connection.wake()
 
-    async def cancel(self, request_id: str) -> rep.CancelResult:
-        """End a request, running or not; `won` tells whether this call did it. Raises: CommandRefused."""
-        return await self.calls.call(rep.CancelResult, cmd.Cancel, request_id=request_id)
+    async def cancel(self, request_id: str, *, owner: str | None = None) -> rep.CancelResult:
+        """End a request, running or not; `won` tells whether this call did it. `owner`: somebody else's (operators).
+        Raises: CommandRefused."""
+        return await self.calls.call(rep.CancelResult, cmd.Cancel, request_id=request_id, owner=owner)
 
     async def decide(self, request_id: str, wait_id: str, decision: Any, *, digest: str = "") -> None:
         """Answer what a request waits for; `digest` is that of the wait. Raises: CommandRefused."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from math import isfinite
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, get_args
 
 import msgspec
 
@@ -17,7 +17,8 @@ from .errors import ProtocolError
 from .events import Event, KnownEvent, Span, Time, Unknown
 from .limits import OPTIONS_DEPTH_MAX
 from .pushes import Page, Push
-from .replies import Log, Reply
+from .replies import Log, Messages, Reply
+from .transcript import TranscriptPart
 
 ServerMessage = Reply | Push
 T = TypeVar("T")
@@ -144,7 +145,8 @@ class Codec:
         return ProtocolError("invalid", f"{_ID_PATTERN_TEXT.sub(ID_TEXT, str(error))}.", ref=ref)
 
     def decode_server(self, data: bytes | str) -> ServerMessage:
-        """Read what a server sent; events of unknown kinds become Unknown. Raises: ProtocolError."""
+        """Read what a server sent; events of unknown kinds become Unknown, parts of unknown kinds an UnknownPart. Raises:
+        ProtocolError."""
         try:
             return self._server.decode(data)  # type: ignore[no-any-return]
         except msgspec.ValidationError as error:
@@ -156,8 +158,10 @@ class Codec:
 
     def _decode_with_unknown(self, data: bytes | str, error: msgspec.ValidationError) -> ServerMessage:
         try:
-            raw = self._raw_events.decode(data)
             plain = self._module.decode(data)
+            if isinstance(plain, dict) and plain.get("type") == "messages":
+                return _messages(plain)
+            raw = self._raw_events.decode(data)
             events = [self._tolerant.event(bytes(item)) for item in raw.events]
             plain["events"] = []
             message = msgspec.convert(plain, Page | Log)
@@ -185,6 +189,27 @@ def encode_events(events: Iterable[Event]) -> bytes:
 def decode_events(data: bytes) -> list[Event]:
     """Read the stored form. Raises: msgspec.DecodeError on damage."""
     return _STORED.events(data)
+
+
+_PART_KINDS: Final = frozenset(part.__struct_config__.tag for part in get_args(TranscriptPart))
+
+
+def _messages(plain: dict[str, Any]) -> Messages:
+    """A page of messages in which parts of unknown kinds keep their place, and nothing else. Raises:
+    msgspec.ValidationError for what is wrong otherwise, TypeError where that is not even looked for."""
+    for row in plain.get("messages", ()):
+        transcript = row.get("transcript") if isinstance(row, dict) else None
+        parts = transcript.get("parts") if isinstance(transcript, dict) else None
+        if isinstance(transcript, dict) and isinstance(parts, list):
+            transcript["parts"] = [_part(part) for part in parts]
+    return msgspec.convert(plain, Messages)
+
+
+def _part(part: Any) -> Any:
+    kind = part.get("kind") if isinstance(part, dict) else None
+    if not isinstance(kind, str) or kind in _PART_KINDS:
+        return part
+    return {"kind": "unknown", "at": part.get("at", 0), "event": kind}
 
 
 def _free_values(command: Command) -> list[Any]:

@@ -11,11 +11,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from .events import snake
+from .lifecycle import Status
 from .limits import (
+    CLIENT_CHARS_MAX,
     ID_PATTERN,
     LIST_LIMIT_DEFAULT,
     LIST_LIMIT_MAX,
     OFFSET_MAX,
+    OWNER_CHARS_MAX,
     PROBES_PER_COMMAND_MAX,
     QUERY_CHARS_MAX,
     SUBMITS_PER_COMMAND_MAX,
@@ -31,6 +34,8 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Title = Annotated[str, msgspec.Meta(max_length=TITLE_CHARS_MAX)]
 Query = Annotated[str, msgspec.Meta(min_length=1, max_length=QUERY_CHARS_MAX)]
 PageMark = Annotated[str, msgspec.Meta(max_length=200)]
+OwnerName = Annotated[str, msgspec.Meta(min_length=1, max_length=OWNER_CHARS_MAX)]
+Statuses = Annotated[list[Status], msgspec.Meta(max_length=9)]
 
 
 class CommandBase(
@@ -66,15 +71,16 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One request. With `chat_id`: `text` becomes a new message of the person under `parent_id` (default: the newest
-    branch's last message), or, without `text`, the message `parent_id` of the person is answered once more. A chat id
-    that is not there yet makes the chat. Without `chat_id` the request carries its own `messages` and stays out of the
-    history. `request_id` is the idempotency key: the same id with the same body is the same request, however often it
-    is sent; with another body it is refused."""
+    branch's last message; with `root`: under none, beside the chat's first message), or, without `text`, the message
+    `parent_id` of the person is answered once more. A chat id that is not there yet makes the chat. Without `chat_id` the
+    request carries its own `messages` and stays out of the history. `request_id` is the idempotency key: the same id with
+    the same body is the same request, however often it is sent; with another body it is refused."""
 
     request_id: Id | None = None
     chat_id: Id | None = None
     message_id: Id | None = None
     parent_id: Id | None = None
+    root: bool = False
     text: str | None = None
     messages: list[InputMessage] = []
     agent: Name | None = None
@@ -90,7 +96,7 @@ class Hello(CommandBase, frozen=True, kw_only=True):
     """Says who is there; the first frame of a connection without an Authorization header. Reply: welcome."""
 
     token: Annotated[str, msgspec.Meta(max_length=2048)] | None = None
-    client: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    client: Annotated[str, msgspec.Meta(max_length=CLIENT_CHARS_MAX)] = ""
 
 
 class Ping(CommandBase, frozen=True, kw_only=True):
@@ -128,9 +134,10 @@ class Unsubscribe(CommandBase, frozen=True, kw_only=True):
 
 
 class Cancel(CommandBase, frozen=True, kw_only=True):
-    """End a request, running or not. Reply: cancel_result."""
+    """End a request, running or not. `owner`: somebody else's, for operators. Reply: cancel_result."""
 
     request_id: Id
+    owner: OwnerName | None = None
 
 
 class Decide(CommandBase, frozen=True, kw_only=True):
@@ -149,20 +156,37 @@ class Probe(CommandBase, frozen=True, kw_only=True):
 
 
 class ListRequests(CommandBase, frozen=True, kw_only=True):
-    """Requests, newest first. `active`: those without an outcome. Reply: requests."""
+    """Requests, newest first. `active`: those without an outcome. `everyone`: all users' (operators only). `status`,
+    `agent`, `text` (in the title, in any case of its letters) and `tools` (with at least one tool call) keep those that
+    fit; a page may then hold fewer rows than `limit`, or none, and still have a `next`. Reply: requests."""
 
     active: bool = False
+    everyone: bool = False
     chat_id: Id | None = None
+    status: Statuses = []
+    agent: Name | None = None
+    text: Query | None = None
+    tools: bool = False
     limit: ListLimit = LIST_LIMIT_DEFAULT
     before: PageMark | None = None
 
 
 class ReadEvents(CommandBase, frozen=True, kw_only=True):
-    """The log as it was written, unmerged, from an offset: for replay and inspection. Reply: log."""
+    """The log as it was written, unmerged, from an offset: for replay and inspection. `owner`: somebody else's, for
+    operators. Reply: log."""
 
     request_id: Id
+    owner: OwnerName | None = None
     start: Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)] = 0
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 500
+
+
+class Inspect(CommandBase, frozen=True, kw_only=True):
+    """What is known about a request beside its log: who followed it, and how often it was taken up. `owner`: somebody
+    else's, for operators. Reply: inspected."""
+
+    request_id: Id
+    owner: OwnerName | None = None
 
 
 class Watch(CommandBase, frozen=True, kw_only=True):
@@ -245,6 +269,6 @@ class ListAgents(CommandBase, frozen=True, kw_only=True):
 
 Command = (
     Hello | Ping | Submit | SubmitMany | Subscribe | Unsubscribe | Cancel | Decide | Probe | ListRequests | ReadEvents
-    | Watch | Unwatch | ListChats | CreateChat | UpdateChat | DeleteChat | RestoreChat | ListMessages | DeleteMessage
+    | Inspect | Watch | Unwatch | ListChats | CreateChat | UpdateChat | DeleteChat | RestoreChat | ListMessages | DeleteMessage
     | Search | ListAgents
 )  # fmt: skip

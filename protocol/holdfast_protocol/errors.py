@@ -26,6 +26,7 @@ ERRORS: Final[dict[str, ErrorCode]] = {
     "too_deep": ErrorCode(False, "Values are nested too deeply; flatten them."),
     "unknown_command": ErrorCode(False, "This server does not know the command; check the protocol version."),
     "unauthenticated": ErrorCode(False, "Send hello with a valid token first."),
+    "not_permitted": ErrorCode(False, "Only operators may do this; ask whoever runs the server."),
     "unknown_request": ErrorCode(False, "No such request of yours; it may have been deleted."),
     "unknown_chat": ErrorCode(False, "No such chat of yours; it may have been deleted."),
     "unknown_message": ErrorCode(False, "No such message of yours in this chat."),

@@ -57,6 +57,18 @@ never has more pieces than it had events."""
 EVENT_BYTES_MAX: Final = 256 * 1024
 """Encoded bytes of any other stored event (a tool's result, a data part); longer values are cut, and say so."""
 
+READERS_MAX: Final = 100
+"""Spans of readers kept of one request, the latest: who followed it is for people to look at, not an audit."""
+
+TERMS_MAX: Final = 200
+"""Terms of one request in one reply, the latest; a request that was taken up more often has other troubles."""
+
+OWNER_CHARS_MAX: Final = 129
+"""A tenant and a user of 64 characters each, and the slash between them."""
+
+CLIENT_CHARS_MAX: Final = 200
+"""What a client may say of itself in `hello`; it is shown to people, and stored with what it read."""
+
 TITLE_CHARS_MAX: Final = 200
 QUERY_CHARS_MAX: Final = 200
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from .events import KnownEvent, Outcome, snake
+from .events import KnownEvent, Outcome, Reason, Usage, snake
 from .lifecycle import Status
 from .transcript import Transcript
 
@@ -16,7 +16,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ChatRow(Row, frozen=True, kw_only=True):
-    """A chat. `version` rises with every change: of two rows of one chat the higher one holds."""
+    """A chat. `version` rises with every change: of two rows of one chat the higher one holds. `updated_at`: when
+    something was last asked or answered in it; a title, the archive and `seen` leave it alone. `last_...`: the request
+    of this chat that ended last; if that was after `seen_at`, the person has not read it."""
 
     chat_id: str
     version: int
@@ -25,13 +27,19 @@ class ChatRow(Row, frozen=True, kw_only=True):
     created_at: int = 0
     updated_at: int = 0
     seen_at: int = 0
+    last_request_id: str | None = None
+    last_status: Status | None = None
+    last_ended_at: int = 0
     archived: bool = False
     deleted: bool = False
 
 
 class RequestRow(Row, frozen=True, kw_only=True):
     """A request. `version` rises with every change of this row. `place`: how many are before it in the queue.
-    `deleted`: it is gone, and so is its journal."""
+    `started_at`: when it was first taken up. `usage`: the tokens known so far, of all attempts; `tools`: how many tools
+    were called. Both are those of the moment in which the row was made, and do not raise `version` by themselves.
+    `owner`: whose it is, `user` or `tenant/user`; only where everybody's are listed. `deleted`: it is gone, and so is
+    its journal."""
 
     request_id: str
     version: int
@@ -41,11 +49,42 @@ class RequestRow(Row, frozen=True, kw_only=True):
     message_id: str | None = None
     created_at: int = 0
     updated_at: int = 0
+    started_at: int | None = None
+    ended_at: int | None = None
     attempt: int = 0
     place: int | None = None
     outcome: Outcome | None = None
+    usage: Usage | None = None
+    tools: int = 0
     title: str = ""
+    owner: str | None = None
     deleted: bool = False
+
+
+class ReaderRow(Row, frozen=True, kw_only=True):
+    """Somebody followed a request: over `connection` (a random name, no address), by a program that called itself
+    `client`, through `door`; from `since` until `until` (none: it still does), from offset `start` up to `end`."""
+
+    connection: str
+    door: str
+    since: int
+    start: int
+    end: int
+    client: str = ""
+    until: int | None = None
+
+
+class TermRow(Row, frozen=True, kw_only=True):
+    """A request was taken up: under `term`, as `attempt`, by the event at offset `start`, at the time `at`. `running_ms`
+    is how long this term ran and `usage` what it used, as far as that was noted."""
+
+    term: int
+    attempt: int
+    start: int
+    at: int
+    reason: Reason
+    running_ms: int = 0
+    usage: Usage | None = None
 
 
 class MessageRow(Row, frozen=True, kw_only=True):
@@ -115,8 +154,9 @@ class Error(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 
 
 class Welcome(ReplyBase, frozen=True, kw_only=True):
-    """The connection may be used. `user` is who it belongs to. `durability`: what an acknowledgement survives,
-    `process` (the end of every process of the server's) or `power` (that of the machine too)."""
+    """The connection may be used. `user` is who it belongs to, as `user` or `tenant/user`. `durability`: what an
+    acknowledgement survives, `process` (the end of every process of the server's) or `power` (that of the machine too).
+    `operator`: this user may see everybody's requests, and stop them."""
 
     server: str
     user: str
@@ -124,6 +164,7 @@ class Welcome(ReplyBase, frozen=True, kw_only=True):
     durability: str = "process"
     limits: dict[str, int] = {}
     draining: bool = False
+    operator: bool = False
 
 
 class Pong(ReplyBase, frozen=True, kw_only=True):
@@ -196,6 +237,15 @@ class Log(ReplyBase, frozen=True, kw_only=True):
     sealed: bool = False
 
 
+class Inspected(ReplyBase, frozen=True, kw_only=True):
+    """The request; who followed it, latest first; how often it was taken up, in order. Readers are noted as well as the
+    server could, and no promise: a crash or a history in trouble may leave some out."""
+
+    request: RequestRow
+    readers: list[ReaderRow] = []
+    terms: list[TermRow] = []
+
+
 class Watching(ReplyBase, frozen=True, kw_only=True):
     """Feed pushes follow; `reset` if they begin with a snapshot."""
 
@@ -239,5 +289,5 @@ class Agents(ReplyBase, frozen=True, kw_only=True):
 
 Reply = (
     Error | Welcome | Pong | Done | Submitted | SubmittedMany | Subscribed | CancelResult | Probed | Requests | Log
-    | Watching | Chats | Chat | Messages | Found | Agents
+    | Inspected | Watching | Chats | Chat | Messages | Found | Agents
 )  # fmt: skip

@@ -28,6 +28,9 @@ from .config import Config, ConfigError, load
 from .config_check import check
 from .delivery import Delivery
 from .doors import health
+from .doors.headers import secure
+from .doors.page import PageDoor
+from .doors.page_files import read_page
 from .doors.settings import delivery_limits, settings_of
 from .doors.websocket import WebSocketDoor
 from .feed import Feed
@@ -39,6 +42,7 @@ from .listening import BACKLOG, listen
 from .logs import configure
 from .notices import Notices
 from .projector import Projector
+from .readers import Readers
 from .requests import Requests
 from .runner import Runner
 from .stores.base import Owner, Unavailable
@@ -80,6 +84,7 @@ class Node:
         url = store.history or f"sqlite+aiosqlite:///{self.folder / HISTORY_FILE}"
         self.chats = Chats(url, now_ms=now_ms, undo_s=store.undo_s, durability=store.durability)
         self.projector = Projector(self.store, self.chats, self.tasks)
+        self.readers = Readers(self.chats.reader_rows, now_ms=now_ms)
         self.admission = Admission(
             self.journal,
             Bounds(
@@ -98,10 +103,11 @@ class Node:
             default_agent=default,
             now_ms=now_ms,
             new_id=new_id,
+            readers=self.readers,
         )
         self.feed = Feed(self.journal, self.requests.first_chats)
         self.chats.observe(self.feed.chat_changed)
-        self.delivery = Delivery(self.journal, limits=delivery_limits(config))
+        self.delivery = Delivery(self.journal, limits=delivery_limits(config), witness=self.readers)
         self.runner = Runner(
             self.store, self.agents, self.requests.history, slots=limits.slots, now_ms=now_ms,
             answer_bytes_max=limits.answer_bytes_max,
@@ -144,7 +150,8 @@ class Node:
             self.tasks.start(notices.run(), "notices")
             app = web.Application(client_max_size=1024 * 1024)
             self.door.add_routes(app)
-            health.add_routes(app, self.trouble, self.journal.durability)
+            secure(app)
+            health.add_routes(app, self.trouble, self.journal.durability, await self._serve_page(app))
             self._web = web.AppRunner(
                 app,
                 handle_signals=False,
@@ -159,11 +166,22 @@ class Node:
             raise
         self._starting = False
 
+    async def _serve_page(self, app: web.Application) -> str | None:
+        """Serve the page; why there is none, or None."""
+        if not self.config.server.page:
+            return health.SWITCHED_OFF
+        files = await asyncio.to_thread(read_page)
+        if files is None:
+            return health.NOT_BUILT
+        PageDoor(files).add_routes(app)
+        return None
+
     async def _start_history(self) -> None:
         """A history that is not there (any more) is made from the journals (I11)."""
         new = self.config.store.history is None and not (self.folder / HISTORY_FILE).exists()
         await self.chats.start()
         await self.projector.start()
+        self.readers.start(self.tasks)
         if new and (count := await self.projector.rebuild()):
             log.warning("the history was missing and has been made again from the journals", requests=count)
 
@@ -177,6 +195,7 @@ class Node:
         if self._web is not None:
             await self._web.cleanup()
         self.delivery.close()
+        await self.readers.close()
         await self.tasks.close()
         await self.projector.close()
         await self.chats.close()
@@ -193,12 +212,15 @@ class Node:
         async def purge() -> None:
             await self.store.purge(now_ms() - int(store.keep_days * 86_400_000), store.keep_bytes)
 
+        async def forget_readers() -> None:
+            await self.readers.sweep(self.journal.head)
+
         while True:
             await asyncio.sleep(SWEEP_S)
             due: list[Callable[[], Awaitable[object]]] = [self.requests.erase_due]
             if time.monotonic() - last_compaction >= store.compact_every_s:
                 last_compaction = time.monotonic()
-                due += [self.store.compact, purge]
+                due += [self.store.compact, purge, forget_readers]
             for work in due:
                 try:
                     await work()
@@ -210,8 +232,10 @@ def make_identity(config: Config) -> Identity:
     """The identity that the configuration names."""
     if config.identity.kind == "none":
         return NoIdentity()
+    tokens = config.identity.tokens
     return TokenIdentity(
-        (entry.token.value, Owner(entry.tenant, entry.user)) for entry in config.identity.tokens
+        [(entry.token.value, Owner(entry.tenant, entry.user)) for entry in tokens],
+        operators=[entry.token.value for entry in tokens if entry.operator],
     )
 
 

@@ -26,6 +26,7 @@ from holdfast_protocol.replies import ChatRow, HitRow, MessageRow
 from .history import chat_rows, message_rows, projection, visible
 from .history.database import Database
 from .history.marks import hit_mark, mark_text, row_mark
+from .history.reader_rows import ReaderRows
 from .history.search import TITLE, Document, index_for
 from .history.tables import place_of
 from .history.visible import UnknownChat, UnknownMessage
@@ -49,6 +50,7 @@ class Chats:
     ) -> None:
         self._database = Database(url, durability)
         self._index = index_for(self._database.url.get_backend_name())
+        self.reader_rows = ReaderRows(self._database)
         self._now_ms = now_ms
         self._undo_ms = int(undo_s * 1000)
         self._observers: list[Callable[[Owner, ChatRow], None]] = []
@@ -266,7 +268,10 @@ class Chats:
             if answers is None:
                 raise UnknownMessage(message_id)
             removed[:] = answers
-            await chat_rows.change(connection, owner, chat_id, now)
+            last = (await visible.chat(connection, owner, chat_id)).last_request_id
+            await chat_rows.change(
+                connection, owner, chat_id, now, **(chat_rows.NOTHING_ENDED if last in answers else {})
+            )
             return await visible.row_of(connection, owner, chat_id)
 
         await self._change(owner, work)

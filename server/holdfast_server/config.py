@@ -60,6 +60,7 @@ class ServerSection(Section, kw_only=True):
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
     allowed_origins: list[str] = []
+    page: bool = True
     drain_s: Seconds = 25.0
     close_spread_s: Seconds = 1.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -80,11 +81,12 @@ class StoreSection(Section, kw_only=True):
 
 
 class Token(Section, kw_only=True):
-    """A static token and whose it is."""
+    """A static token and whose it is. With `operator` it also shows everybody's requests, and can stop them."""
 
     token: Secret
     user: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.@-]{1,64}$(?!\n)")]
     tenant: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.@-]{0,64}$(?!\n)")] = ""
+    operator: bool = False
 
 
 class IdentitySection(Section, kw_only=True):

@@ -30,7 +30,7 @@ from .journal import Place
 from .pages import Shots
 from .stores.base import Change
 from .stores.log import Log
-from .subscription import Lane, Source, Subscription, Topic
+from .subscription import Lane, Source, Subscription, Topic, Witness
 
 log_ = structlog.get_logger(__name__)
 
@@ -45,8 +45,11 @@ class Observable(Protocol):
 class Delivery:
     """The pump. Join a connection, add sources to it, leave when it has ended."""
 
-    def __init__(self, journal: Observable, *, limits: DeliveryLimits | None = None) -> None:
+    def __init__(
+        self, journal: Observable, *, limits: DeliveryLimits | None = None, witness: Witness | None = None
+    ) -> None:
         self.limits = limits or DeliveryLimits()
+        self._witness = witness
         self._shots = Shots(self.limits)
         self._lanes: dict[Connection, Lane] = {}
         self._topics: dict[Log, Topic] = {}
@@ -113,6 +116,8 @@ class Delivery:
         subscription = Subscription(lane, topic, place, self._shots, self.limits)
         topic.subscriptions[subscription] = None
         self.add(subscription)
+        if self._witness is not None:
+            self._witness.began(subscription)
 
     def unsubscribe(self, connection: Connection, key: str) -> bool:
         """Stop bringing it; False if it was not followed."""
@@ -152,9 +157,12 @@ class Delivery:
             source.queued = False
             lane.behind.remove(source)
         source.detach()
-        if isinstance(source, Subscription) and not source.topic.subscriptions:
-            self._topics.pop(source.topic.log, None)
-            self._grown.pop(source.topic, None)
+        if isinstance(source, Subscription):
+            if self._witness is not None:
+                self._witness.ended(source)
+            if not source.topic.subscriptions:
+                self._topics.pop(source.topic.log, None)
+                self._grown.pop(source.topic, None)
 
     # -- notices ---------------------------------------------------------------------------------------------
 

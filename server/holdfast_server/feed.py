@@ -177,9 +177,16 @@ class Feed:
         return events, offset
 
 
-def request_row(summary: Summary, *, deleted: bool = False, place: int | None = None) -> RequestRow:
-    """The row that readers are shown of a request."""
-    first_line = summary.text.strip().split("\n", 1)[0]
+def title_of(summary: Summary) -> str:
+    """What a request is called in lists: the beginning of what was asked."""
+    return summary.text.strip().split("\n", 1)[0][:TITLE_CHARS]
+
+
+def request_row(
+    summary: Summary, *, deleted: bool = False, place: int | None = None, owner: str | None = None
+) -> RequestRow:
+    """The row that readers are shown of a request; `owner` only where more than one's are shown."""
+    outcome = summary.outcome
     return RequestRow(
         request_id=summary.key.request_id,
         version=summary.version,
@@ -189,9 +196,14 @@ def request_row(summary: Summary, *, deleted: bool = False, place: int | None = 
         message_id=summary.message_id,
         created_at=summary.created_at,
         updated_at=summary.updated_at,
+        started_at=summary.started_at,
+        ended_at=outcome.at if outcome is not None else None,
         attempt=summary.attempt,
-        outcome=summary.outcome,
-        title=first_line[:TITLE_CHARS],
+        outcome=outcome,
+        usage=summary.usage,
+        tools=summary.tools,
+        title=title_of(summary),
+        owner=owner,
         deleted=deleted,
         place=place,
     )

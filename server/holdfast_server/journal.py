@@ -22,6 +22,7 @@ from holdfast_protocol.replies import ResetReason
 from holdfast_protocol.rewrite import events_of
 
 from .stores.base import (
+    Account,
     Change,
     InboxItem,
     JournalSealed,
@@ -109,6 +110,10 @@ class Journal:
     async def head(self, key: Key) -> Summary:
         """The row of one request; nothing is unpacked for it. Raises: UnknownRequest, Unavailable."""
         return await self._store.head(key)
+
+    async def accounts(self, key: Key) -> list[Account]:
+        """What its terms used up, in order. Raises: Unavailable."""
+        return await self._store.accounts(key)
 
     async def summaries(
         self,

@@ -87,7 +87,9 @@ class Placing:
             parent_id = message.parent_id
         else:
             message_id = submission.message_id or self._new_id()
-            if submission.parent_id is not None:
+            if submission.root:
+                parent_id = None
+            elif submission.parent_id is not None:
                 parent_id = submission.parent_id
                 if parent_id not in answering:
                     await self._chats.message(owner, chat_id, parent_id)

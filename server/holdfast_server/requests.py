@@ -15,13 +15,25 @@ from holdfast_protocol.commands import Submission
 from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.events import Event
 from holdfast_protocol.lifecycle import OUTCOME_STATUSES, Status
-from holdfast_protocol.replies import ChatRow, MessageRow, ProbeRow, ProbeState, RequestRow
+from holdfast_protocol.replies import (
+    ChatRow,
+    MessageRow,
+    ProbeRow,
+    ProbeState,
+    ReaderRow,
+    RequestRow,
+    TermRow,
+)
 
 from .admission import Admission
 from .feed import request_row
+from .filters import EVERY, Filter, Page, filtered
+from .identity import owner_name
+from .inspection import terms_of
 from .journal import Journal
 from .placing import Placing
-from .stores.base import Key, Owner, Record, RequestConflict, UnknownRequest, key_of
+from .readers import Readers
+from .stores.base import Key, Owner, Record, RequestConflict, Summary, UnknownRequest, key_of
 from .stores.log import Log
 from .submissions import check_submission, hash_of
 
@@ -53,11 +65,13 @@ class Requests:
         default_agent: str,
         now_ms: Callable[[], int],
         new_id: Callable[[], str],
+        readers: Readers | None = None,
     ) -> None:
         self._journal = journal
         self.chats = chats
         self._projector = projector
         self._admission = admission
+        self.readers = readers if readers is not None else Readers(now_ms=now_ms)
         self.profiles = profiles
         self.default_agent = default_agent
         self._now_ms = now_ms
@@ -122,10 +136,13 @@ class Requests:
         except UnknownRequest:
             return await self.chats.purged_log(owner, request_id)
 
-    async def cancel(self, owner: Owner, request_id: str) -> tuple[bool, Status]:
+    async def cancel(
+        self, owner: Owner, request_id: str, *, by_operator: bool = False
+    ) -> tuple[bool, Status]:
         """End it: (True, cancelled), or (False, the outcome that stands). Raises: UnknownRequest, Unavailable."""
+        how = ("operator", "Stopped by an operator.") if by_operator else ("user", "Stopped.")
         try:
-            return await self._journal.cancel(key_of(owner, request_id))
+            return await self._journal.cancel(key_of(owner, request_id), *how)
         except UnknownRequest:
             return False, (await self.find(owner, request_id)).status
 
@@ -157,16 +174,50 @@ class Requests:
         return ProbeRow(request_id=key.request_id, state=state, status=status, chat_id=chat_id, cursor=cursor)
 
     async def list_requests(
-        self, owner: Owner, active: bool, chat_id: str | None, limit: int, before: str | None
+        self,
+        owner: Owner | None,
+        active: bool,
+        chat_id: str | None,
+        limit: int,
+        before: str | None,
+        *,
+        which: Filter = EVERY,
     ) -> tuple[list[RequestRow], str | None]:
-        """Requests newest first, and the mark for the next page. Raises: Unavailable."""
-        summaries, mark = await self._journal.summaries(
-            owner, active=active, chat_id=chat_id, limit=limit, before=before
-        )
-        places: dict[Key, int] = {}
-        if any(summary.status == "queued" for summary in summaries):
-            places = {log.key: place for place, log in enumerate(self._admission.queued())}
-        return [request_row(summary, place=places.get(summary.key)) for summary in summaries], mark
+        """Requests newest first, those that fit, and the mark for the next page; it may hold fewer than `limit` and have
+        one all the same. Owner None: everybody's, each with its owner's name (for operators). Raises: Unavailable."""
+
+        async def read(limit: int, before: str | None) -> Page:
+            return await self._journal.summaries(
+                owner, active=active or which.live, chat_id=chat_id, limit=limit, before=before
+            )
+
+        summaries, mark = await filtered(read, which, limit, before)
+        places = self._places(summaries)
+        rows = [
+            request_row(
+                row, place=places.get(row.key), owner=owner_name(row.key.owner) if owner is None else None
+            )
+            for row in summaries
+        ]
+        return rows, mark
+
+    def _places(self, summaries: Sequence[Summary]) -> dict[Key, int]:
+        """How many are before each in the queue, if any of these is queued."""
+        if not any(summary.status == "queued" for summary in summaries):
+            return {}
+        return {log.key: place for place, log in enumerate(self._admission.queued())}
+
+    async def inspect(
+        self, owner: Owner, request_id: str
+    ) -> tuple[RequestRow, list[ReaderRow], list[TermRow]]:
+        """Its row, who followed it (the latest first; best effort) and how often it was taken up. Raises: UnknownRequest,
+        Unavailable."""
+        log = await self.find(owner, request_id)
+        accounts = await self._journal.accounts(log.key)
+        readers = await self.readers.of(log.key)
+        summary = log.summary()
+        row = request_row(summary, place=self._places([summary]).get(log.key))
+        return row, readers, terms_of(log, accounts)
 
     async def read_events(
         self, owner: Owner, request_id: str, start: int, limit: int
@@ -192,7 +243,9 @@ class Requests:
         UnknownChat, UnknownMessage, Unavailable."""
         await self._projector.catch_up(owner)
         answers = await self.chats.delete_message(owner, chat_id, message_id)
-        await self._journal.erase([key_of(owner, answer) for answer in answers])
+        keys = [key_of(owner, answer) for answer in answers]
+        await self._journal.erase(keys)
+        self.readers.forget(keys)
 
     async def delete_chat(self, owner: Owner, chat_id: str) -> None:
         """Delete a chat: its tombstone first, then what runs in it is ended. Its journals go when the tombstone can no
@@ -207,7 +260,9 @@ class Requests:
         """Erase chats whose deletion can no longer be taken back, with their journals; what a crash leaves is done the
         next time. Run by a sweep."""
         for owner, request_ids in await self.chats.erase_due():
-            await self._journal.erase([key_of(owner, request_id) for request_id in request_ids])
+            keys = [key_of(owner, request_id) for request_id in request_ids]
+            await self._journal.erase(keys)
+            self.readers.forget(keys)
             await self.chats.erased(owner, request_ids)
 
     async def first_chats(self, owner: Owner) -> list[ChatRow]:

@@ -23,13 +23,15 @@ def check_submission(submission: Submission) -> None:
     if submission.chat_id is None:
         if submission.text is None and not submission.messages:
             raise ProtocolError("invalid", "Give `text` or `messages`.")
-        if submission.parent_id or submission.message_id:
-            raise ProtocolError("invalid", "`parent_id` and `message_id` need a `chat_id`.")
+        if submission.parent_id or submission.message_id or submission.root:
+            raise ProtocolError("invalid", "`parent_id`, `message_id` and `root` need a `chat_id`.")
     else:
         if submission.messages:
             raise ProtocolError("invalid", "`messages` are for requests without a chat.")
         if submission.text is not None and not submission.text.strip():
             raise ProtocolError("invalid", "`text` is empty.")
+        if submission.root and (submission.parent_id is not None or submission.text is None):
+            raise ProtocolError("invalid", "`root` goes with `text`, and without `parent_id`.")
         if submission.message_id is not None and submission.message_id == submission.request_id:
             # The answer's message has the request's id: the question needs one of its own.
             raise ProtocolError("invalid", "`message_id` must not be the `request_id`; take another.")

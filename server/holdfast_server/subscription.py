@@ -12,7 +12,7 @@ A subscription's life: [snapshot] pages … caught_up, live pages …, [behind: 
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from typing import Final, Protocol
 
 from holdfast_protocol.pushes import Gone
 from holdfast_protocol.replies import ResetReason
@@ -222,3 +222,13 @@ class Subscription(Source):
 
     def detach(self) -> None:
         self.topic.subscriptions.pop(self, None)
+
+
+class Witness(Protocol):
+    """Is told who follows what. Neither call waits or raises."""
+
+    def began(self, source: Subscription) -> None:
+        """It begins, at its cursor."""
+
+    def ended(self, source: Subscription) -> None:
+        """It has ended, at its cursor."""

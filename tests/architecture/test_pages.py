@@ -16,7 +16,16 @@ from holdfast_protocol.errors import CLOSE_CODES, ERRORS
 from tests.support.documents import ROOT, blocks, examples, links, named_tests, pages, prose, title
 
 TESTS = ROOT / "tests"
-TIERS = ("architecture", "unit", "conformance", "properties", "simulation", "integration", "faults")
+TIERS = (
+    "architecture",
+    "unit",
+    "conformance",
+    "properties",
+    "simulation",
+    "integration",
+    "faults",
+    "browser",
+)
 
 
 def slug(heading: str) -> str:

@@ -50,6 +50,34 @@ class KeepingSuite(StoreBench):
         assert await scribe.ids(chat_id="c1") == ["r5", "r3", "r1"]
         assert (await scribe.ids(None))[0] == "bobs"
 
+    async def test_a_rows_number_is_the_mark_behind_it(self, store: Store, scribe: Scribe) -> None:
+        """A list can be gone on with from any row that it showed, packed or not."""
+        for number in range(4):
+            await scribe.ended(f"r{number}")
+            if number == 1:
+                await store.compact()
+        rows, _ = await store.summaries(ANN, active=False, chat_id=None, limit=9, before=None)
+        for place, row in enumerate(rows):
+            rest, _ = await store.summaries(ANN, active=False, chat_id=None, limit=9, before=str(row.number))
+            assert rest == rows[place + 1 :]
+
+    async def test_a_row_says_what_happened(self, store: Store, scribe: Scribe) -> None:
+        """When it was taken up, what it used and how many tools were called: the same live, ended and packed."""
+        held = await scribe.running("r1")
+        assert (await store.head(key("r1"))).started_at == 4
+        usage = ev.Usage(at=6, input_tokens=3, output_tokens=5)
+        held.writer.put(ev.ToolCall(at=6, part=1, call_id="c", name="clock"))
+        held.writer.put(usage)
+        await held.writer.flush()
+        assert ((await store.head(key("r1"))).usage, (await store.head(key("r1"))).tools) == (usage, 1)
+        await store.seal(key("r1"), ev.Cancelled(at=9, code="user"))
+        ended = await store.head(key("r1"))
+        assert await store.compact() == 1
+        packed = await store.head(key("r1"))
+        assert (ended.started_at, ended.usage, ended.tools) == (4, usage, 1)
+        assert packed == ended
+        assert (await store.log(key("r1"))).summary() == ended
+
     async def test_active_are_those_without_an_outcome(self, store: Store, scribe: Scribe) -> None:
         """Queued, running and waiting requests are active, ended ones are not."""
         await scribe.ended("ended")

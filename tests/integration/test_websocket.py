@@ -44,7 +44,7 @@ async def test_an_answer_arrives_whole(tmp_path: Path, codec: str, start: bool) 
     async with serving(Rig(tmp_path), start=start) as rig, rig.connect(codec=codec) as ws:
         client = Client(ws)
         welcome = await client.ask("hello")
-        assert welcome["user"] == "ann"
+        assert welcome["user"] == "acme/ann"
         assert welcome["limits"]["subscriptions"] == 500
         reply = await client.ask("submit", request={"request_id": "r", "chat_id": "c", "text": "Q"})
         assert reply["type"] == "submitted"

@@ -18,7 +18,8 @@ from holdfast_protocol import events as ev
 from holdfast_protocol.codec import CODECS, JSON, MSGPACK, Codec, ServerMessage, decode_events, encode_events
 from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.pushes import CaughtUp, Page
-from holdfast_protocol.replies import Error, Log, Subscribed
+from holdfast_protocol.replies import Error, Log, Messages, Subscribed
+from holdfast_protocol.transcript import TextPart, UnknownPart
 from tests.support.strategies import commands, histories, values
 
 BOTH = pytest.mark.parametrize("codec", CODECS.values(), ids=lambda codec: codec.name)
@@ -316,3 +317,37 @@ def test_server_messages_come_back(codec: Codec) -> None:
         later = {**msgspec.to_builtins(message), "later": 1}
         frame = msgpack.packb(later) if codec.binary else json.dumps(later).encode()
         assert codec.decode_server(frame) == message
+
+
+@BOTH
+@pytest.mark.parametrize("part", [{"kind": "hologram", "at": 5, "data": [1]}, {"kind": "hologram"}])
+def test_a_part_of_a_later_release_costs_nobody_the_page(codec: Codec, part: dict[str, Any]) -> None:
+    """A message with a part of an unknown kind is read, the part keeps its place and shows nothing; its neighbours and
+    the other messages are as they were written."""
+    text = {"kind": "text", "at": 1, "text": "said"}
+    rows = [
+        {"message_id": "a", "chat_id": "c", "role": "assistant", "transcript": {"parts": [text, part, text]}},
+        {"message_id": "q", "chat_id": "c", "role": "user", "text": "asked"},
+    ]
+    page = {"type": "messages", "ref": 1, "messages": rows, "next": "n"}
+    frame = msgpack.packb(page) if codec.binary else json.dumps(page).encode()
+    read = codec.decode_server(frame)
+    assert isinstance(read, Messages)
+    transcript = read.messages[0].transcript
+    assert transcript is not None
+    said = TextPart(at=1, text="said")
+    assert transcript.parts == [said, UnknownPart(at=part.get("at", 0), event="hologram"), said]
+    assert (read.messages[1].text, read.next) == ("asked", "n")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "messages",
+    [5, None, [5], [{"message_id": "a"}], [{"transcript": 5}], [{"transcript": {"parts": 5}}],
+     [{"message_id": "a", "chat_id": "c", "role": "user", "transcript": {"parts": [{"kind": 5}]}}]],
+)  # fmt: skip
+def test_what_is_no_page_of_messages_is_refused(codec: Codec, messages: Any) -> None:
+    """Tolerance is for unknown kinds: a page that is wrong otherwise gives the one error."""
+    page = {"type": "messages", "ref": 1, "messages": messages}
+    frame = msgpack.packb(page) if codec.binary else json.dumps(page).encode()
+    assert isinstance(message_or_refusal(codec, frame), ProtocolError)

@@ -20,6 +20,7 @@ from holdfast_server.feed import Feed
 from holdfast_server.feed_delivery import FeedDelivery
 from holdfast_server.journal import Journal
 from holdfast_server.projector import Projector
+from holdfast_server.readers import Readers
 from holdfast_server.requests import Requests
 from holdfast_server.runner import Runner
 from holdfast_server.stores.base import Owner
@@ -82,9 +83,10 @@ class Server:
         self.requests = Requests(
             self.journal, chats, self.projector, self.admission, profiles=PROFILES, default_agent="restart",
             now_ms=sim.now_ms, new_id=lambda: f"made-{boot}-{next(ids)}",
+            readers=Readers(now_ms=sim.now_ms, name=lambda: "reader"),
         )  # fmt: skip
         self.feed = Feed(self.journal, self.requests.first_chats, nonce)
-        self.delivery = Delivery(self.journal, limits=LIMITS)
+        self.delivery = Delivery(self.journal, limits=LIMITS, witness=self.requests.readers)
         self.feeds = FeedDelivery(self.feed, self.delivery)
         self.agents = {name: SimAgent(profile, self._upstream, boot) for name, profile in PROFILES.items()}
         self.runner = Runner(
@@ -94,7 +96,8 @@ class Server:
         self.gate = Gate(1000, 1000, 1000)
         self.desk = Desk(
             requests=self.requests, delivery=self.delivery, feed=self.feed, feeds=self.feeds, agents=(),
-            welcome=self._welcome, owner_of=lambda token: OWNERS.get(token or ""), now_ms=sim.now_ms,
+            welcome=self._welcome, owner_of=lambda token: OWNERS.get(token or ""), is_operator=lambda _: False,
+            now_ms=sim.now_ms,
         )  # fmt: skip
         self._settings = DoorSettings(buffer_bytes=LIMITS.buffer_bytes, no_progress_s=LIMITS.no_progress_s)
         await self.store.start()
@@ -102,8 +105,10 @@ class Server:
         await self.runner.start()
         self.up = True
 
-    def _welcome(self, ref: int, owner: Owner) -> Welcome:
-        return Welcome(ref=ref, server=f"boot {self.boot}", user=owner.user, heartbeat_s=20.0)
+    def _welcome(self, ref: int, owner: Owner, operator: bool) -> Welcome:
+        return Welcome(
+            ref=ref, server=f"boot {self.boot}", user=owner.user, heartbeat_s=20.0, operator=operator
+        )
 
     def accept(self, link: LossyLink, codec: str) -> None:
         """A client connects; called from outside of the process."""

@@ -29,15 +29,16 @@ from holdfast_server.identity import NoIdentity, TokenIdentity
 from holdfast_server.ids import new_id
 from holdfast_server.journal import Journal
 from holdfast_server.projector import Projector
+from holdfast_server.readers import Readers
 from holdfast_server.requests import Requests
 from holdfast_server.stores.base import Owner
 from holdfast_server.stores.memory import MemoryStore
 from holdfast_server.tasks import Tasks
 
-from .journals import ANN, BOB
+from .journals import ANN, BOB, OPS
 from .pens import Pen
 
-TOKENS = {"ann-token": ANN, "bob-token": BOB}
+TOKENS = {"ann-token": ANN, "bob-token": BOB, "ops-token": OPS}
 SEND_BUFFER_BYTES = 64 * 1024
 
 
@@ -52,6 +53,7 @@ class Rig:
         self.journal = Journal(self.store, now_ms=self.now_ms)
         self.chats = Chats(f"sqlite+aiosqlite:///{folder / 'history.db'}", now_ms=self.now_ms)
         self.projector = Projector(self.store, self.chats, self.tasks)
+        self.readers = Readers(self.chats.reader_rows, now_ms=self.now_ms)
         self.requests = Requests(
             self.journal,
             self.chats,
@@ -61,15 +63,16 @@ class Rig:
             default_agent="demo",
             now_ms=self.now_ms,
             new_id=new_id,
+            readers=self.readers,
         )
         self.feed = Feed(self.journal, self._first_chats)
         self.chats.observe(self.feed.chat_changed)
-        self.delivery = Delivery(self.journal, limits=limits)
+        self.delivery = Delivery(self.journal, limits=limits, witness=self.readers)
         self.door = WebSocketDoor(
             self.requests,
             self.delivery,
             self.feed,
-            TokenIdentity(TOKENS.items()) if tokens else NoIdentity(),
+            TokenIdentity(TOKENS.items(), operators=["ops-token"]) if tokens else NoIdentity(),
             agents=[AgentRow(name="demo", default=True)],
             settings=DoorSettings(**settings),
         )
@@ -141,6 +144,7 @@ async def serving(rig: Rig, *, start: bool = True, cancels: bool = False) -> Asy
         await rig.door.close(0)
         await runner.cleanup()
         rig.delivery.close()
+        await rig.readers.close()
         await rig.projector.close()
         await rig.tasks.close()
         await rig.chats.close()

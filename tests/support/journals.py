@@ -27,6 +27,7 @@ class Clock:
 
 ANN = Owner("acme", "ann")
 BOB = Owner("acme", "bob")
+OPS = Owner("", "ops")
 
 
 def asked(

@@ -336,8 +336,12 @@ def _command(cls: type) -> st.SearchStrategy[Any]:
             fields[name] = ids
         elif name in ("limit", "start"):
             fields[name] = st.integers(1, 200)
-        elif name in ("follow", "active", "archived", "seen"):
+        elif name in ("follow", "active", "archived", "seen", "everyone", "tools"):
             fields[name] = st.booleans()
+        elif name == "status":
+            fields[name] = st.lists(st.sampled_from(list(TRANSITIONS)), max_size=3)
+        elif name in ("owner", "text"):
+            fields[name] = st.none() | st.text(min_size=1, max_size=20)
         elif name in ("query", "title", "agent", "client", "token", "cursor", "before"):
             fields[name] = st.text(min_size=1, max_size=20)
         else:

@@ -27,7 +27,7 @@ async def ls(settings: Settings, *, json: bool) -> int:
         print_json([{"type": "request", **_plain(row)} for row in running])
         return EXIT_OK
     busy = {row.chat_id for row in running}
-    _table(
+    table(
         "Chats",
         ("id", "title", "changed", ""),
         [
@@ -35,10 +35,25 @@ async def ls(settings: Settings, *, json: bool) -> int:
             for c in chats
         ],
     )
-    _table(
+    table(
         "Running requests",
         ("id", "status", "agent", "about"),
         [(r.request_id, r.status, r.agent, r.title or "-") for r in running],
+    )
+    return EXIT_OK
+
+
+async def everyones(settings: Settings, *, json: bool) -> int:
+    """The latest requests of all users."""
+    async with client_for(settings) as client:
+        rows = (await client.requests(everyone=True)).requests
+    if json:
+        print_json([{"type": "request", **_plain(row)} for row in rows])
+        return EXIT_OK
+    table(
+        "Everybody's requests",
+        ("id", "owner", "status", "agent", "asked", "about"),
+        [(r.request_id, r.owner or "-", r.status, r.agent, when(r.created_at), r.title or "-") for r in rows],
     )
     return EXIT_OK
 
@@ -50,7 +65,7 @@ async def agents(settings: Settings, *, json: bool) -> int:
     if json:
         print_json(rows)
         return EXIT_OK
-    _table(
+    table(
         "Agents",
         ("name", "model", "", ""),
         [(row.name + (" (default)" if row.default else ""), row.model, row.description, "") for row in rows],
@@ -65,7 +80,7 @@ async def search(settings: Settings, query: str, *, json: bool) -> int:
     if json:
         print_json(hits)
     else:
-        _table(
+        table(
             "Found",
             ("chat", "title", "text", ""),
             [(h.chat_id, h.title, snippet(h.snippet), "") for h in hits],
@@ -83,6 +98,11 @@ def snippet(text: str) -> str:
     return " ".join(text.replace("\x02", "«").replace("\x03", "»").split())
 
 
+def printable(text: str) -> str:
+    """On one line, and without anything that a terminal obeys: what is listed may be somebody else's."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
 def _plain(row: Any) -> dict[str, Any]:
     import msgspec
 
@@ -90,8 +110,9 @@ def _plain(row: Any) -> dict[str, Any]:
     return plain
 
 
-def _table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     """A table on a terminal, with whole ids, two lines a row if it is narrow; tab-separated lines in a pipe."""
+    rows = [tuple(map(printable, row)) for row in rows]
     if not sys.stdout.isatty():
         for row in rows:
             print("\t".join(row).rstrip())
@@ -113,7 +134,7 @@ def _table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> N
             console.print(Text(row[0], style="cyan"), soft_wrap=True)
             console.print(Text(f"  {rest}"), no_wrap=True, overflow="ellipsis")
         return
-    table = Table(
+    drawn = Table(
         title=title,
         title_justify="left",
         title_style="bold",
@@ -122,10 +143,10 @@ def _table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> N
         pad_edge=False,
     )
     for n, width in zip(shown, widths, strict=True):
-        table.add_column(heads[n], no_wrap=True, overflow="ellipsis", width=width, style="" if n else "cyan")
+        drawn.add_column(heads[n], no_wrap=True, overflow="ellipsis", width=width, style="" if n else "cyan")
     for row in rows:
-        table.add_row(*(Text(row[n]) for n in shown))
-    console.print(table)
+        drawn.add_row(*(Text(row[n]) for n in shown))
+    console.print(drawn)
 
 
 def _widths(columns: list[list[str]], room: int) -> list[int] | None:

@@ -133,11 +133,34 @@ def ask(  # noqa: PLR0917  (typer passes each by its name)
 
 
 @app.command()
-def ls(context: typer.Context, json: JsonLines = False) -> None:
+def ls(
+    context: typer.Context,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="The latest requests of all users (for operators).")
+    ] = False,
+    json: JsonLines = False,
+) -> None:
     """List the chats, and the requests that run."""
+    from .listing import everyones
     from .listing import ls as work
 
-    run(work(context.obj, json=json))
+    run((everyones if everybody else work)(context.obj, json=json))
+
+
+@app.command()
+def inspect(
+    context: typer.Context,
+    request_id: RequestId,
+    owner: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Whose it is, as `ls --all` tells it (for operators)."),
+    ] = None,
+    json: JsonLines = False,
+) -> None:
+    """Show what is known of a request: its times, attempts, tokens and readers."""
+    from .inspecting import inspect as work
+
+    run(work(context.obj, request_id, owner=owner, json=json))
 
 
 @app.command()

@@ -14,18 +14,15 @@ from typing import Any, Final
 from holdfast_protocol import commands as cm
 from holdfast_protocol import replies as rp
 from holdfast_protocol.errors import ProtocolError
-from holdfast_protocol.rewrite import text_bytes
 from holdfast_server.feed_delivery import FEED
 from holdfast_server.journal import Place, place
 from holdfast_server.stores.base import StoreError
 from holdfast_server.tasks import Tasks
 
+from . import looking
 from .desk import Answer, Caller, Desk, Opened, Stranger
 from .errors import error_reply
-
-LOG_BYTES_MAX: Final = 512 * 1024
-"""Text bytes in one reply to read_events; the reply's `next` goes on from where it was cut."""
-
+from .settings import DOOR
 
 # -- connection --------------------------------------------------------------------------------------------------
 
@@ -33,7 +30,8 @@ LOG_BYTES_MAX: Final = 512 * 1024
 async def _hello(desk: Desk, caller: Caller, command: cm.Hello) -> Answer:
     if command.token is not None and desk.owner_of(command.token) != caller.owner:
         raise Stranger
-    return Answer(desk.welcome(command.ref, caller.owner))
+    desk.requests.readers.introduce(caller.connection, DOOR, command.client)
+    return Answer(desk.welcome(command.ref, caller.owner, caller.operator))
 
 
 async def _ping(desk: Desk, _: Caller, command: cm.Ping) -> Answer:
@@ -133,11 +131,6 @@ async def _unsubscribe(desk: Desk, caller: Caller, command: cm.Unsubscribe) -> A
     return Answer(rp.Done(ref=command.ref))
 
 
-async def _cancel(desk: Desk, caller: Caller, command: cm.Cancel) -> Answer:
-    won, status = await desk.requests.cancel(caller.owner, command.request_id)
-    return Answer(rp.CancelResult(ref=command.ref, won=won, status=status))
-
-
 async def _decide(desk: Desk, caller: Caller, command: cm.Decide) -> Answer:
     await desk.requests.decide(
         caller.owner, command.request_id, command.wait_id, command.digest, command.decision
@@ -149,36 +142,6 @@ async def _probe(desk: Desk, caller: Caller, command: cm.Probe) -> Answer:
     return Answer(
         rp.Probed(ref=command.ref, requests=await desk.requests.probe(caller.owner, command.request_ids))
     )
-
-
-async def _list_requests(desk: Desk, caller: Caller, command: cm.ListRequests) -> Answer:
-    rows, mark = await desk.requests.list_requests(
-        caller.owner, command.active, command.chat_id, command.limit, command.before
-    )
-    return Answer(rp.Requests(ref=command.ref, requests=rows, next=mark))
-
-
-async def _read_events(desk: Desk, caller: Caller, command: cm.ReadEvents) -> Answer:
-    events, after, sealed = await desk.requests.read_events(
-        caller.owner, command.request_id, command.start, command.limit
-    )
-    room = LOG_BYTES_MAX
-    for number, event in enumerate(events):
-        room -= text_bytes(event)
-        if room < 0 and number:
-            after, sealed = after - (len(events) - number), False
-            events = events[:number]
-            break
-    shown: list[Any] = events
-    reply = rp.Log(
-        ref=command.ref,
-        request_id=command.request_id,
-        start=command.start,
-        next=after,
-        events=shown,
-        sealed=sealed,
-    )
-    return Answer(reply)
 
 
 async def _watch(desk: Desk, caller: Caller, command: cm.Watch) -> Answer:
@@ -261,11 +224,12 @@ COMMANDS: Final[dict[type, Callable[[Desk, Caller, Any], Awaitable[Answer]]]] = 
     cm.SubmitMany: _submit_many,
     cm.Subscribe: _subscribe,
     cm.Unsubscribe: _unsubscribe,
-    cm.Cancel: _cancel,
+    cm.Cancel: looking.cancel,
     cm.Decide: _decide,
     cm.Probe: _probe,
-    cm.ListRequests: _list_requests,
-    cm.ReadEvents: _read_events,
+    cm.ListRequests: looking.list_requests,
+    cm.ReadEvents: looking.read_events,
+    cm.Inspect: looking.inspect,
     cm.Watch: _watch,
     cm.Unwatch: _unwatch,
     cm.ListChats: _list_chats,

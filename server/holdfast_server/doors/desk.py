@@ -13,6 +13,8 @@ from holdfast_protocol.lifecycle import Status
 from holdfast_server.connection import Connection
 from holdfast_server.delivery import Delivery
 from holdfast_server.feed_delivery import FeedDelivery, Readable
+from holdfast_server.filters import Filter
+from holdfast_server.readers import Readers
 from holdfast_server.stores.base import Owner
 from holdfast_server.stores.log import Log
 
@@ -62,11 +64,16 @@ class Requests(Protocol):
     @property
     def chats(self) -> Chats: ...
 
+    @property
+    def readers(self) -> Readers: ...
+
     async def submit(self, owner: Owner, submission: cm.Submission) -> Opened: ...
 
     async def find(self, owner: Owner, request_id: str) -> Log: ...
 
-    async def cancel(self, owner: Owner, request_id: str) -> tuple[bool, Status]: ...
+    async def cancel(
+        self, owner: Owner, request_id: str, *, by_operator: bool = False
+    ) -> tuple[bool, Status]: ...
 
     async def decide(
         self, owner: Owner, request_id: str, wait_id: str, digest: str, decision: Any
@@ -75,8 +82,19 @@ class Requests(Protocol):
     async def probe(self, owner: Owner, request_ids: Sequence[str]) -> list[rp.ProbeRow]: ...
 
     async def list_requests(
-        self, owner: Owner, active: bool, chat_id: str | None, limit: int, before: str | None
+        self,
+        owner: Owner | None,
+        active: bool,
+        chat_id: str | None,
+        limit: int,
+        before: str | None,
+        *,
+        which: Filter = ...,
     ) -> tuple[list[rp.RequestRow], str | None]: ...
+
+    async def inspect(
+        self, owner: Owner, request_id: str
+    ) -> tuple[rp.RequestRow, list[rp.ReaderRow], list[rp.TermRow]]: ...
 
     async def read_events(
         self, owner: Owner, request_id: str, start: int, limit: int
@@ -100,17 +118,19 @@ class Desk:
     feed: Readable
     feeds: FeedDelivery
     agents: Sequence[rp.AgentRow]
-    welcome: Callable[[int, Owner], rp.Welcome]
+    welcome: Callable[[int, Owner, bool], rp.Welcome]
     owner_of: Callable[[str | None], Owner | None]
+    is_operator: Callable[[str | None], bool]
     now_ms: Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose connection it is."""
+    """Whose connection it is; `operator` tells whether its token is one of those that may look at everybody's."""
 
     owner: Owner
     connection: Connection
+    operator: bool = False
 
 
 @dataclass(frozen=True, slots=True)

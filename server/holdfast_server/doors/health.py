@@ -1,7 +1,8 @@
-"""Health: is the process alive, and may it be given work? And, for who looks with a browser, what this is.
+"""Health: is the process alive, and may it be given work? And, where no page is served, what this is.
 
 `/healthz` answers while the loop turns; `/readyz` refuses while the server starts, drains, or its store is in trouble, so
-that a balancer sends nobody there; `/version` tells what runs.
+that a balancer sends nobody there; `/version` tells what runs. `/` is the page's where there is one; else it says in plain
+text how one gets it, and what there is beside it.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from aiohttp import web
 
 ROOT_TEXT: Final = """Holdfast is running.
 
+The page:        {page}
 Talk to it:      holdfast chat
 From a program:  WebSocket /ws  (docs/protocol.md)
 Health:          /healthz  /readyz  /version
 """
+NOT_BUILT: Final = "not built yet; `make page` in the project's folder builds it, then start again"
+SWITCHED_OFF: Final = "switched off (server.page)"
 
 
 def version_text() -> str:
@@ -29,8 +33,11 @@ def version_text() -> str:
         return "0+unknown"
 
 
-def add_routes(app: web.Application, trouble: Callable[[], str | None], durability: str) -> None:
-    """Serve /, /healthz, /readyz and /version. `trouble` says why no work should come here, or None."""
+def add_routes(
+    app: web.Application, trouble: Callable[[], str | None], durability: str, no_page: str | None = NOT_BUILT
+) -> None:
+    """Serve /healthz, /readyz and /version. `trouble` says why no work should come here, or None. `no_page` says why there is
+    no page; None: there is one, and `/` is its own."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -48,9 +55,10 @@ def add_routes(app: web.Application, trouble: Callable[[], str | None], durabili
         return web.json_response({"version": version_text(), "sqlite": sqlite3.sqlite_version})
 
     async def root(_: web.Request) -> web.Response:
-        return web.Response(text=ROOT_TEXT)
+        return web.Response(text=ROOT_TEXT.format(page=no_page))
 
-    app.router.add_get("/", root)
+    if no_page is not None:
+        app.router.add_get("/", root)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/version", version_)

@@ -31,6 +31,7 @@ from .gate import Bucket, Pass
 from .settings import (
     CLOSE_GRACE_S,
     COMMAND_DEADLINE_S,
+    DOOR,
     RATE_REFUSALS_MAX,
     REPLY_BYTES_MAX,
     UNREADABLE_MAX,
@@ -109,13 +110,13 @@ class Session:
 
     # -- its life --------------------------------------------------------------------------------------------
 
-    async def run(self, owner: Owner | None) -> None:
-        """From the first frame to the end of the connection. Raises: nothing that the other end can cause."""
+    async def run(self, owner: Owner | None, operator: bool = False) -> None:
+        """From the first frame to the end of the connection; who has shown a token already is `owner`, and maybe an
+        operator. Raises: nothing that the other end can cause."""
         try:
-            if owner is None:
-                owner = await self._greet()
+            caller = await self._greet() if owner is None else Caller(owner, self, operator)
             self._desk.delivery.join(self)
-            caller = Caller(owner, self)
+            self._desk.requests.readers.introduce(self, DOOR)
             while True:
                 await self._serve(caller, await self._receive())
         except Ended:
@@ -147,7 +148,7 @@ class Session:
             linger_none(self._transport)
             asyncio.get_running_loop().call_later(CLOSE_GRACE_S, self._transport.abort)
 
-    async def _greet(self) -> Owner:
+    async def _greet(self) -> Caller:
         """Wait for `hello` with a token that is somebody's; nothing else is listened to. Raises: Ended, Closing."""
         try:
             async with asyncio.timeout(self._settings.hello_deadline_s):
@@ -166,8 +167,10 @@ class Session:
         refusal = self._entry.known(owner)
         if refusal is not None:
             raise Closing(refusal.code, refusal.reason)
-        self._reply(self._desk.welcome(command.ref, owner))
-        return owner
+        caller = Caller(owner, self, self._desk.is_operator(command.token))
+        self._desk.requests.readers.introduce(self, DOOR, command.client)
+        self._reply(self._desk.welcome(command.ref, owner, caller.operator))
+        return caller
 
     async def _receive(self) -> bytes | str:
         """The next data frame. Raises: Ended, Closing."""

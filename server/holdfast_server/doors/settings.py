@@ -21,6 +21,9 @@ from holdfast_protocol.limits import (
 from holdfast_server.config import Config
 from holdfast_server.connection import DeliveryLimits
 
+DOOR: Final = "websocket"
+"""What this door is called where it is told who followed a request."""
+
 COMMAND_DEADLINE_S: Final = 10.0
 """A command that is not done by then is answered `unavailable`: the client repeats it with the same id."""
 

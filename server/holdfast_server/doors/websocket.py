@@ -25,7 +25,7 @@ from holdfast_protocol.pushes import Notice
 from holdfast_protocol.replies import AgentRow, Welcome
 from holdfast_server.delivery import Delivery
 from holdfast_server.feed_delivery import FeedDelivery, Readable
-from holdfast_server.identity import Identity
+from holdfast_server.identity import Identity, owner_name
 from holdfast_server.stores.base import Owner
 from holdfast_server.tasks import Tasks
 
@@ -76,6 +76,7 @@ class WebSocketDoor:
             agents=agents,
             welcome=self._welcome,
             owner_of=identity.owner_of,
+            is_operator=identity.is_operator,
             now_ms=lambda: time.time_ns() // 1_000_000,
         )
 
@@ -217,20 +218,21 @@ class WebSocketDoor:
         )
         self._sessions[session] = None
         try:
-            await session.run(owner)
+            await session.run(owner, self._identity.is_operator(_bearer(request)))
         finally:
             del self._sessions[session]
 
-    def _welcome(self, ref: int, owner: Owner) -> Welcome:
+    def _welcome(self, ref: int, owner: Owner, operator: bool) -> Welcome:
         settings = self.settings
         return Welcome(
             ref=ref,
             server=settings.server,
-            user=owner.user,
+            user=owner_name(owner),
             heartbeat_s=settings.heartbeat_s,
             durability=settings.durability,
             limits=settings.told,
             draining=self._draining,
+            operator=operator,
         )
 
 

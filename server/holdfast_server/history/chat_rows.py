@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, Row, case, delete, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from holdfast_protocol.replies import ChatRow
-from holdfast_server.stores.base import Owner
+from holdfast_server.stores.base import Owner, key_of
 
+from . import reader_rows
 from .marks import RowMark
 from .search import SearchIndex
 from .tables import chats, erasures, keys, messages, owned
@@ -24,12 +25,15 @@ CHATS_ERASED_AT_ONCE_MAX: Final = 20
 ERASURES_READ_MAX: Final = 1_000
 """Requests handed out for erasure at once; the next sweep goes on."""
 
+NOTHING_ENDED: Final[dict[str, Any]] = {"last_request_id": None, "last_status": None, "last_ended_at": None}
+
 
 def chat_row(row: Row[Any]) -> ChatRow:
     """As readers see it."""
     return ChatRow(
         chat_id=row.chat_id, version=row.version, title=row.title, agent=row.agent, created_at=row.created_at,
-        updated_at=row.updated_at, seen_at=row.seen_at, archived=bool(row.archived),
+        updated_at=row.updated_at, seen_at=row.seen_at, last_request_id=row.last_request_id,
+        last_status=row.last_status, last_ended_at=row.last_ended_at or 0, archived=bool(row.archived),
         deleted=row.deleted_at is not None,
     )  # fmt: skip
 
@@ -61,7 +65,8 @@ async def create(connection: AsyncConnection, owner: Owner, chat_id: str, now: i
     """A new chat, first version: the time, so that a history made anew does not begin below what clients hold."""
     row = {
         "title": "", "title_given": False, "agent": None, "created_at": now, "updated_at": now, "seen_at": now,
-        "archived": False, "deleted_at": None, "erased": False, "version": now, **values,
+        "last_request_id": None, "last_status": None, "last_ended_at": None, "archived": False, "deleted_at": None,
+        "erased": False, "version": now, **values,
     }  # fmt: skip
     await connection.execute(insert(chats).values(keys(owner, chat_id=chat_id, **row)))
 
@@ -113,7 +118,9 @@ async def erase_due(connection: AsyncConnection, index: SearchIndex, now: int, u
         await note_erasures_of(connection, of_chat, now)
         await connection.execute(delete(messages).where(of_chat))
         await index.remove(connection, owner, chat_id, None)
-        await change(connection, owner, chat_id, now, title="", title_given=False, agent=None, erased=True)
+        await change(
+            connection, owner, chat_id, now, title="", title_given=False, agent=None, erased=True, **NOTHING_ENDED
+        )  # fmt: skip
     old = (chats.c.deleted_at <= now - undo_ms - TOMBSTONE_KEPT_MS) & chats.c.erased.is_(True)
     await connection.execute(delete(chats).where(old))
     return len(rows)
@@ -142,7 +149,8 @@ async def to_erase(connection: AsyncConnection) -> list[tuple[Owner, list[str]]]
 
 
 async def erased(connection: AsyncConnection, owner: Owner, request_ids: list[str]) -> None:
-    """Their journals are gone."""
+    """Their journals are gone; so is who followed them."""
+    await reader_rows.remove(connection, (key_of(owner, request_id) for request_id in request_ids))
     for request_id in request_ids:
         await connection.execute(delete(erasures).where(owned(erasures, owner, request_id=request_id)))
 

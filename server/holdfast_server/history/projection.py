@@ -137,5 +137,10 @@ async def sealed(connection: AsyncConnection, index: SearchIndex, journal: Log, 
     chat = await chat_rows.find(connection, owner, record.chat_id)
     assert chat is not None
     updated_at = max(chat.updated_at, journal.updated_at)
-    await chat_rows.change(connection, owner, record.chat_id, now, updated_at=updated_at)
+    values: dict[str, Any] = {}
+    ended_at = journal.outcome.at if journal.outcome is not None else journal.updated_at
+    # By time and id, so that it does not depend on which of two that end at once is projected first.
+    if (ended_at, request_id) > (chat.last_ended_at or 0, chat.last_request_id or ""):
+        values = {"last_request_id": request_id, "last_status": transcript.status, "last_ended_at": ended_at}
+    await chat_rows.change(connection, owner, record.chat_id, now, updated_at=updated_at, **values)
     return True

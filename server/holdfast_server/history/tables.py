@@ -41,6 +41,9 @@ chats: Final = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),  # when something was last said, asked or answered
     Column("seen_at", BigInteger, nullable=False),
+    Column("last_request_id", String(64)),  # the request that ended last in it
+    Column("last_status", String(16)),
+    Column("last_ended_at", BigInteger),
     Column("archived", Boolean, nullable=False),
     Column("deleted_at", BigInteger),  # the tombstone
     Column(
@@ -94,6 +97,15 @@ erasures: Final = Table(
     Column("user", String(64), primary_key=True),
     Column("request_id", String(64), primary_key=True),
     Column("at", BigInteger, nullable=False),
+)
+
+readers: Final = Table(
+    "readers",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("user", String(64), primary_key=True),
+    Column("request_id", String(64), primary_key=True),
+    Column("spans", LargeBinary, nullable=False),  # MessagePack of a bounded list of ReaderRow
 )
 
 

@@ -128,7 +128,9 @@ class Change(NamedTuple):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The row of a request, of a live one or one that has left memory."""
+    """The row of a request, of a live one or one that has left memory. `number` is its place in the order of opening, and
+    as text the mark behind it in a list. `usage` and `tools` are what the log said so far. What has a default may be
+    missing in rows that an earlier release wrote."""
 
     key: Key
     agent: str
@@ -143,6 +145,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
     outcome: Outcome | None = None
     projected: bool = False
+    number: int = 0
+    started_at: int | None = None
+    usage: Usage | None = None
+    tools: int = 0
 
 
 class StoreError(Exception):

@@ -274,7 +274,9 @@ class EmbeddedStore:
         inside = (number for shelf in held for number in shelf if below is None or number < below)
         numbers = nlargest(limit + 1, {*rows, *inside})
         page = [
-            journal.summary() if (journal := journals.by_number.get(number)) is not None else rows[number]
+            journal.summary()
+            if (journal := journals.by_number.get(number)) is not None
+            else msgspec.structs.replace(rows[number], number=number)
             for number in numbers[:limit]
         ]
         return page, str(numbers[limit - 1]) if len(numbers) > limit > 0 else None

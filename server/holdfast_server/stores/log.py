@@ -11,7 +11,18 @@ import asyncio
 from collections.abc import Sequence
 
 from holdfast_protocol.cursor import Cursor, CursorFault, Epoch, check_cursor, cursor_at
-from holdfast_protocol.events import OUTCOMES, Accepted, Decided, Delta, Event, Outcome, Started, Waiting
+from holdfast_protocol.events import (
+    OUTCOMES,
+    Accepted,
+    Decided,
+    Delta,
+    Event,
+    Outcome,
+    Started,
+    ToolCall,
+    Usage,
+    Waiting,
+)
 from holdfast_protocol.fold import Fold
 from holdfast_protocol.lifecycle import OUTCOME_STATUSES, Status, next_status
 from holdfast_protocol.rewrite import text_bytes
@@ -55,10 +66,13 @@ class Log:
         "projected", "purged",
         "record",
         "released",
+        "starts",
         "status",
         "superseded_at",
         "term",
+        "tools",
         "updated_at",
+        "usage",
         "version",
         "waiting",
     )  # fmt: skip
@@ -80,6 +94,9 @@ class Log:
         self.inbox: list[InboxItem] = []
         self.inbox_seen = 0
         self.outcome: Outcome | None = None
+        self.starts: list[int] = []  # offsets at which it was taken up
+        self.usage: Usage | None = None  # the latest that was said
+        self.tools = 0  # calls, those of superseded attempts too: they were made
         self.superseded_at = (
             0  # offset of the last event that dropped output; cursors at or before it get a snapshot
         )
@@ -104,16 +121,26 @@ class Log:
         for event in events:
             self.status = next_status(self.status, event)
             self.bytes += text_bytes(event)
-            if isinstance(event, Started):
-                self.attempt = event.attempt
-                if event.keep != "all":
-                    self.superseded_at = len(self.events)
-            elif isinstance(event, Outcome):
-                self.outcome = event
-            self.waiting = next_wait(self.waiting, event)
+            if not isinstance(event, Delta):
+                self._note(event)
             self.events.append(event)
         if events:
             self.updated_at = max(self.updated_at, events[-1].at)
+
+    def _note(self, event: Event) -> None:
+        """What follows from an event, that goes to the tail next, for the journal's state and its row."""
+        if isinstance(event, Started):
+            self.attempt = event.attempt
+            self.starts.append(len(self.events))
+            if event.keep != "all":
+                self.superseded_at = len(self.events)
+        elif isinstance(event, Outcome):
+            self.outcome = event
+        elif isinstance(event, Usage):
+            self.usage = event
+        elif isinstance(event, ToolCall):
+            self.tools += 1
+        self.waiting = next_wait(self.waiting, event)
 
     def wake(self) -> None:
         """The store has changed this log and is done with it for this commit."""
@@ -173,11 +200,14 @@ class Log:
     def summary(self) -> Summary:
         """The request's row."""
         record = self.record
+        asked = record.text or (record.messages[-1].text if record.messages else "")
         return Summary(
             key=self.key, agent=record.agent, status=self.status, chat_id=record.chat_id,
             message_id=record.message_id, parent_id=record.parent_id, created_at=record.created_at,
-            updated_at=self.updated_at, attempt=self.attempt, version=self.version, text=(record.text or "")[:200],
-            outcome=self.outcome, projected=self.projected,
+            updated_at=self.updated_at, attempt=self.attempt, version=self.version, text=asked[:200],
+            outcome=self.outcome, projected=self.projected, number=self.number,
+            started_at=self.events[self.starts[0]].at if self.starts else None,
+            usage=self.usage, tools=self.tools,
         )  # fmt: skip
 
     async def wait(self, past: int) -> None:

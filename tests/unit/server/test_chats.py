@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from holdfast_protocol.errors import ProtocolError
+from holdfast_protocol.events import Cancelled
 from holdfast_protocol.replies import ChatRow
 from holdfast_server.chats import Chats
 from holdfast_server.history.visible import UnknownMessage
 from holdfast_server.stores.base import Owner, UnknownRequest
-from tests.support.journals import ANN, BOB, Clock, answered, asked
+from tests.support.journals import ANN, BOB, Clock, answered, asked, opened
 
 
 @pytest.fixture
@@ -93,6 +94,7 @@ async def test_a_rebuilt_history_is_the_same(chats: Chats, tmp_path: Path, order
     assert await other.search(ANN, "two") == await chats.search(ANN, "two")
     one, two = await chats.get_chat(ANN, "chat"), await other.get_chat(ANN, "chat")
     assert (one.created_at, one.updated_at, one.seen_at) == (two.created_at, two.updated_at, two.seen_at)
+    assert (one.last_request_id, one.last_ended_at) == (two.last_request_id, two.last_ended_at)
     await other.close()
 
 
@@ -169,6 +171,41 @@ async def test_updates(chats: Chats, clock: Clock) -> None:
     assert (await chats.list_chats(ANN))[0] == []
     assert (await chats.list_chats(ANN, archived=True))[0] == [after]
     assert await chats.agent_of(ANN, "chat") == "other"
+
+
+async def test_what_ended_last_is_in_the_chats_row(chats: Chats, clock: Clock) -> None:
+    """The latest end, whatever it was and in which order it was projected; not what only began. The list's order rises
+    with what is asked and answered, and with nothing else."""
+    await chats.project_sealed(answered(asked("r1", at=1_000), took_ms=5_000))
+    await chats.project_sealed(answered(asked("r2", at=2_000, parent_id="r1"), took_ms=100))
+    await chats.project_opened(asked("r3", at=3_000, parent_id="r1"))
+    chat = await chats.get_chat(ANN, "chat")
+    assert (chat.last_request_id, chat.last_status, chat.last_ended_at) == ("r1", "completed", 6_000)
+    failed = opened(asked("r4", at=6_500, parent_id="r1"))
+    failed.extend([Cancelled(at=7_000, code="user")])
+    await chats.project_sealed(failed)
+    before = await chats.get_chat(ANN, "chat")
+    assert (before.last_request_id, before.last_status, before.last_ended_at) == ("r4", "cancelled", 7_000)
+    assert before.updated_at == 7_000
+    assert before.last_ended_at > before.seen_at
+    clock.now += 5
+    after = before
+    for change in ({"title": "new"}, {"archived": True}, {"archived": False}, {"agent": "x"}, {"seen": True}):
+        after = await chats.update_chat(ANN, "chat", **change)
+        assert after.updated_at == before.updated_at, change
+    assert after.seen_at >= after.last_ended_at
+    assert after.last_request_id == "r4"
+
+
+async def test_an_answer_that_was_deleted_is_not_what_ended_last(chats: Chats) -> None:
+    """Its chat's row then names none; deleting another leaves it alone."""
+    for number, parent_id in ((1, None), (2, "r1"), (3, "r1")):
+        await chats.project_sealed(answered(asked(f"r{number}", at=number * 1_000, parent_id=parent_id)))
+    await chats.delete_message(ANN, "chat", "q-r2")
+    assert (await chats.get_chat(ANN, "chat")).last_request_id == "r3"
+    await chats.delete_message(ANN, "chat", "q-r3")
+    chat = await chats.get_chat(ANN, "chat")
+    assert (chat.last_request_id, chat.last_status, chat.last_ended_at) == (None, None, 0)
 
 
 async def test_versions_rise_though_the_clock_does_not(chats: Chats, clock: Clock) -> None:

@@ -81,6 +81,15 @@ async def test_an_answer_can_be_asked_for_once_more(bench):
         await bench.requests.submit(ADA, Submission(chat_id="c1", parent_id="r1"))
 
 
+async def test_other_first_words_stand_beside_the_first_ones(bench):
+    """With `root` a message goes under none, waits for nobody, and the agent is given nothing before it."""
+    await bench.requests.submit(ADA, ask(request_id="r1", message_id="m1", text="one"))
+    other = await bench.requests.submit(ADA, ask(request_id="r2", message_id="m2", text="two", root=True))
+    assert (other.log.record.parent_id, other.log.record.after) == (None, None)
+    messages = await bench.requests.history(other.log.record)
+    assert [(message.role, message.text) for message in messages] == [("user", "two")]
+
+
 async def test_an_agent_is_given_the_branch_and_nothing_beside_it(bench):
     """History is the path to the question."""
     await bench.requests.submit(ADA, ask(request_id="r1", message_id="m1", text="one"))
@@ -113,6 +122,9 @@ async def test_without_a_chat_the_request_brings_its_messages(bench):
         (Submission(chat_id="c1"), "invalid"),
         (Submission(chat_id="c1", text="  "), "invalid"),
         (Submission(text="x", parent_id="m"), "invalid"),
+        (Submission(text="x", root=True), "invalid"),
+        (Submission(chat_id="c1", text="x", parent_id="m", root=True), "invalid"),
+        (Submission(chat_id="c1", parent_id="m", root=True), "invalid"),
         (Submission(chat_id="c1", text="x", messages=[InputMessage(role="user", text="y")]), "invalid"),
         (Submission(text="x" * 600_000), "too_large"),
         (Submission(text="x", agent="nobody"), "unknown_agent"),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from msgspec.structs import replace
+
 from holdfast_protocol import events as ev
+from holdfast_protocol.commands import InputMessage
 from holdfast_server.stores.log import Log
 from tests.support.journals import answered, asked, opened
 
@@ -74,3 +77,33 @@ def test_superseding_is_remembered_by_its_offset() -> None:
     log = opened(asked("r1"))
     log.extend([started(log), started(log, keep="none", attempt=2), started(log, attempt=3)])
     assert (log.superseded_at, log.attempt) == (2, 3)
+
+
+def test_what_the_row_says_comes_with_the_events() -> None:
+    """When it was first taken up, the latest usage, and every tool call, superseded ones too; without folding."""
+    log = opened(asked("r1"))
+    assert (log.summary().started_at, log.summary().usage, log.summary().tools) == (None, None, 0)
+    log.extend(
+        [
+            started(log),
+            ev.ToolCall(at=3, part=0, call_id="c", name="clock"),
+            ev.Usage(at=4, output_tokens=1),
+            ev.Started(at=5, attempt=2, term=1, nonce="0badcafe", keep="none", reason="retry"),
+            ev.ToolCall(at=6, part=0, call_id="c", name="clock"),
+            ev.Usage(at=7, output_tokens=3),
+        ]
+    )
+    row = log.summary()
+    assert (row.started_at, row.tools, log.starts) == (2, 2, [1, 4])
+    assert row.usage == ev.Usage(at=7, output_tokens=3)
+
+
+def test_a_row_is_called_after_what_was_asked() -> None:
+    """The question's text, or, of a request without a chat, the last message that it brought along."""
+    messages = [InputMessage(role="user", text=text) for text in ("first", "last")]
+    loose = replace(asked("r1", None, chat_id=None), messages=messages)
+    assert [opened(record).summary().text for record in (asked("r1", "Why?"), loose, asked("r1", None))] == [
+        "Why?",
+        "last",
+        "",
+    ]

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from holdfast_server.stores import folder as folders
@@ -251,3 +252,24 @@ async def test_a_busy_file_is_waited_for(desk: Desk) -> None:
     other.execute("ROLLBACK")
     other.close()
     await asyncio.wait_for(opened, 10)
+
+
+async def test_rows_of_the_first_release_are_read(desk: Desk) -> None:
+    """A row without what was added since is read with what it has; the journal itself still tells the rest."""
+    await desk.scribe.ended("r1", "text")
+    await desk.store.compact()
+    (data,) = desk.connection.execute("SELECT summary FROM packed").fetchone()
+    plain = msgspec.msgpack.decode(data)
+    for name in ("number", "started_at", "usage", "tools"):
+        del plain[name]
+    desk.change("UPDATE packed SET summary = ?", msgspec.msgpack.encode(plain))
+    (row,), _ = await desk.store.summaries(None, active=False, chat_id=None, limit=9, before=None)
+    assert (row.key, row.status, row.started_at, row.usage, row.tools) == (
+        key("r1"),
+        "completed",
+        None,
+        None,
+        0,
+    )
+    assert row.number == 1
+    assert (await desk.store.log(key("r1"))).summary().started_at == 4

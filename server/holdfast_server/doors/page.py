@@ -1,0 +1,129 @@
+"""The page door: the built browser app, on the paths that its router knows, and the files it is made of.
+
+Paths of the app all give the same document, which is asked for anew each time (an upgrade is seen at the next reload) and is
+nearly always answered with 304. Files whose names hold their hash are kept by browsers for good. What is not in the build is
+not there: 404, in plain text, kept by nobody.
+
+A reader that takes a file slowly costs a place and a buffer, not more: files are written piece by piece, and who takes no
+piece in time is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from .frames import linger_none
+from .headers import DIAGRAM, PAGE, SHARED
+from .page_files import IDENTITY, INDEX, PageFile
+
+APP_PATHS: Final = ("/", "/c/{id}", "/inbox", "/activity", "/activity/{id}")
+"""The routes of web/src/app; each is the page."""
+
+DIAGRAM_FILE: Final = "diagram.html"
+
+KEPT: Final = "public, max-age=31536000, immutable"
+ASKED_ANEW: Final = "no-cache"
+NOT_KEPT: Final = "no-store"
+
+PIECE_BYTES: Final = 64 * 1024
+"""What is handed to a connection at once; also about what it buffers."""
+
+PIECE_S: Final = 30.0
+"""How long a reader may take for a piece: 2 kB/s, which is slower than any network that a page can be used over."""
+
+SENDING_MAX: Final = 1_000
+"""Files on their way at once: with a piece written and one buffered for each, at most 128 MB."""
+
+PLACE_S: Final = 15.0
+"""How long a request waits for one of these places before it is told to come back."""
+
+
+class PageDoor:
+    """Serves a page that was read with `read_page`."""
+
+    def __init__(
+        self, files: Mapping[str, PageFile], *, piece_s: float = PIECE_S, place_s: float = PLACE_S
+    ) -> None:
+        self._files = files
+        self._places = asyncio.Semaphore(SENDING_MAX)
+        self._piece_s = piece_s
+        self._place_s = place_s
+
+    def add_routes(self, app: web.Application) -> None:
+        """Serve the app's paths, /assets/ and the other files of the build by their names."""
+        for path in APP_PATHS:
+            app.router.add_get(path, self._app)
+        app.router.add_get("/assets/{path:.+}", self._file)
+        for name in self._files:
+            if name != INDEX and not self._files[name].hashed:
+                app.router.add_get(f"/{name}", self._file)
+
+    async def _app(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, self._files[INDEX], PAGE)
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        name = request.path.removeprefix("/")
+        file = self._files.get(name)
+        if file is None:
+            raise web.HTTPNotFound(
+                text="There is no such file in this version of the page; reload it.\n",
+                headers={hdrs.CACHE_CONTROL: NOT_KEPT},
+            )
+        return await self._answer(request, file, DIAGRAM if name == DIAGRAM_FILE else SHARED)
+
+    async def _answer(
+        self, request: web.Request, file: PageFile, more: Mapping[str, str]
+    ) -> web.StreamResponse:
+        encoding = file.encoding(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ())))
+        tag = file.etag(encoding)
+        headers: dict[str, str] = {
+            hdrs.CACHE_CONTROL: KEPT if file.hashed else ASKED_ANEW,
+            hdrs.ETAG: f'"{tag}"',
+            **more,
+        }
+        if len(file.bodies) > 1:
+            headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
+        if any(known.value in ("*", tag) for known in request.if_none_match or ()):
+            return web.Response(status=304, headers=headers)
+        headers[hdrs.CONTENT_TYPE] = file.media_type
+        if encoding != IDENTITY:
+            headers[hdrs.CONTENT_ENCODING] = encoding
+        body = file.bodies[encoding]
+        response = web.StreamResponse(headers=headers)
+        response.content_length = len(body)
+        if request.method == hdrs.METH_HEAD:
+            await response.prepare(request)
+            await response.write_eof()
+            return response
+        try:
+            async with asyncio.timeout(self._place_s):
+                await self._places.acquire()
+        except TimeoutError:
+            raise web.HTTPServiceUnavailable(
+                text="Too many people load the page just now; try again in a few seconds.\n",
+                headers={hdrs.CACHE_CONTROL: NOT_KEPT, hdrs.RETRY_AFTER: "5"},
+            ) from None
+        try:
+            await self._send(request, response, body)
+        finally:
+            self._places.release()
+        return response
+
+    async def _send(self, request: web.Request, response: web.StreamResponse, body: bytes) -> None:
+        view = memoryview(body)
+        try:
+            await response.prepare(request)
+            for start in range(0, len(view), PIECE_BYTES):
+                async with asyncio.timeout(self._piece_s):
+                    await response.write(view[start : start + PIECE_BYTES])
+            await response.write_eof()
+        except TimeoutError:
+            if request.transport is not None:
+                linger_none(request.transport)
+                request.transport.abort()
+        except ConnectionError:
+            pass  # the reader went: there is nobody left to answer

@@ -1,0 +1,351 @@
+"""The page over HTTP: what is sent, in which encoding, with which headers; and that nothing but the build can be reached."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import select
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from yarl import URL
+
+from holdfast_server.app import Node
+from holdfast_server.config import load
+from holdfast_server.doors import health
+from holdfast_server.doors.headers import STRICT, secure
+from holdfast_server.doors.page import PageDoor
+from holdfast_server.doors.page_files import read_page
+
+SCRIPT = b"export const greeting = 'hello';\n" * 40
+BR = b"these bytes stand for brotli's"
+GZ = gzip.compress(SCRIPT)
+HTML = b"<!doctype html><title>Holdfast</title>\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A built page, and a secret beside it."""
+    page = tmp_path / "page"
+    (page / "assets" / "fonts").mkdir(parents=True)
+    (page / ".vite").mkdir()
+    for name, body in {
+        "index.html": HTML,
+        "index.html.gz": gzip.compress(HTML),
+        "diagram.html": b"<!doctype html><title>Diagram</title>\n",
+        "icon.svg": b"<svg/>",
+        "app.webmanifest": b"{}",
+        ".vite/manifest.json": b"{}",
+        "assets/app-0a1b2c3d.js": SCRIPT,
+        "assets/app-0a1b2c3d.js.br": BR,
+        "assets/app-0a1b2c3d.js.gz": GZ,
+        "assets/worker-0a1b2c3d.mjs": SCRIPT,
+        "assets/app-0a1b2c3d.css": b"p{}",
+        "assets/mark-0a1b2c3d.wasm": b"\0asm",
+        "assets/fonts/serif-0a1b2c3d.woff2": b"wOF2",
+        "assets/big-0a1b2c3d.js": bytes(8 * 1024 * 1024),
+    }.items():
+        (page / name).write_bytes(body)
+    (tmp_path / "secret.txt").write_bytes(b"secret")
+    return page
+
+
+async def serving(folder: Path, **options: float) -> AsyncIterator[URL]:
+    """A server with the doors that a node has, but for the WebSocket."""
+    files = read_page(folder)
+    assert files is not None
+    app = web.Application()
+    secure(app)
+    health.add_routes(app, lambda: None, "process", None)
+    PageDoor(files, **options).add_routes(app)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield URL(f"http://127.0.0.1:{runner.addresses[0][1]}")
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def url(folder: Path) -> AsyncIterator[URL]:
+    """Where the page is served."""
+    async for place in serving(folder):
+        yield place
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that asks for nothing compressed and shows bytes as they came."""
+    async with aiohttp.ClientSession(
+        auto_decompress=False, headers={"Accept-Encoding": "identity"}
+    ) as session:
+        yield session
+
+
+async def get(http: aiohttp.ClientSession, url: URL, path: str, **headers: str) -> tuple[int, Any, bytes]:
+    """Status, headers and body of a path, which is sent as it stands."""
+    place = URL(f"{url}".rstrip("/") + path, encoded=True)
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with http.get(place, headers=names, allow_redirects=False) as response:
+        return response.status, response.headers, await response.read()
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/c/01a1fb4d-cf5d-7e98-874d-6b413c26f18e", "/inbox", "/activity", "/activity/r-1?owner=ann"]
+)
+async def test_every_path_of_the_app_is_the_page(url: URL, http: aiohttp.ClientSession, path: str) -> None:
+    """A reload of whatever the app shows gives the app again."""
+    status, headers, body = await get(http, url, path)
+    assert (status, body) == (200, HTML)
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    assert headers["Cache-Control"] == "no-cache"
+
+
+async def test_the_document_is_not_sent_twice(url: URL, http: aiohttp.ClientSession) -> None:
+    """Who has the document as it is gets 304 without a body, and another encoding of it is another document."""
+    _, headers, _ = await get(http, url, "/")
+    status, again, body = await get(http, url, "/", If_None_Match=f'"x", W/{headers["ETag"]}')
+    assert (status, body) == (304, b"")
+    assert again["ETag"] == headers["ETag"]
+    assert again["Content-Security-Policy"] == headers["Content-Security-Policy"]
+    status, packed, _ = await get(http, url, "/", If_None_Match=headers["ETag"], Accept_Encoding="gzip")
+    assert (status, packed["Content-Encoding"]) == (200, "gzip")
+    assert packed["ETag"] != headers["ETag"]
+    assert (await get(http, url, "/", If_None_Match="*"))[0] == 304
+    assert (await get(http, url, "/", If_None_Match='no tag, "'))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "encoding", "expected"),
+    [
+        ("gzip, deflate, br, zstd", "br", BR),
+        ("br;q=0, gzip;q=0.5", "gzip", GZ),
+        ("GZIP", "gzip", GZ),
+        ("br;q=0.000,gzip; q=0", None, SCRIPT),
+        ("brave, gzipped", None, SCRIPT),
+        ("*", None, SCRIPT),
+        ("", None, SCRIPT),
+    ],
+)
+async def test_the_best_encoding_that_is_permitted(
+    url: URL, http: aiohttp.ClientSession, accept: str, encoding: str | None, expected: bytes
+) -> None:
+    """Precompressed copies go to who takes them, by whole names and weights; and caches are told that it depends."""
+    status, headers, body = await get(http, url, "/assets/app-0a1b2c3d.js", Accept_Encoding=accept)
+    assert (status, body) == (200, expected)
+    assert headers.get("Content-Encoding") == encoding
+    assert headers["Content-Length"] == str(len(expected))
+    assert headers["Vary"] == "Accept-Encoding"
+    assert headers["Content-Type"] == "text/javascript; charset=utf-8"
+
+
+async def test_hashed_files_are_kept_for_good(url: URL, http: aiohttp.ClientSession) -> None:
+    """What has its hash in its name is never asked for again; what has none is asked for each time."""
+    assert "immutable" in (await get(http, url, "/assets/app-0a1b2c3d.js"))[1]["Cache-Control"]
+    assert (await get(http, url, "/icon.svg"))[1]["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/assets/worker-0a1b2c3d.mjs", "text/javascript; charset=utf-8"),
+        ("/assets/app-0a1b2c3d.css", "text/css; charset=utf-8"),
+        ("/assets/mark-0a1b2c3d.wasm", "application/wasm"),
+        ("/assets/fonts/serif-0a1b2c3d.woff2", "font/woff2"),
+        ("/app.webmanifest", "application/manifest+json"),
+        ("/icon.svg", "image/svg+xml"),
+    ],
+)
+async def test_files_say_what_they_are(
+    url: URL, http: aiohttp.ClientSession, path: str, media_type: str
+) -> None:
+    """Media types do not depend on the machine, and nothing is sniffed."""
+    status, headers, _ = await get(http, url, path)
+    assert (status, headers["Content-Type"]) == (200, media_type)
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_head_is_get_without_the_body(url: URL, http: aiohttp.ClientSession) -> None:
+    """HEAD tells the length and the encoding, and sends nothing."""
+    for path in ("/", "/assets/app-0a1b2c3d.js"):
+        async with http.head(url.with_path(path), headers={"Accept-Encoding": "gzip"}) as response:
+            _, headers, body = await get(http, url, path, Accept_Encoding="gzip")
+            assert response.status == 200
+            assert response.headers["Content-Length"] == str(len(body))
+            assert response.headers["ETag"] == headers["ETag"]
+            assert await response.read() == b""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/assets/../../secret.txt", "/assets/..%2f..%2fsecret.txt", "/assets/%2e%2e/%2e%2e/secret.txt",
+        "/assets/....//secret.txt", "/assets//etc/passwd", "/assets/%2fetc%2fpasswd", "/../secret.txt", "/assets", "/assets/",
+        "/assets/fonts", "/assets/app-0a1b2c3d.js/", "/assets/app-0a1b2c3d.js.br", "/assets/app-0a1b2c3d.js%00",
+        "/.vite/manifest.json", "/page/index.html", "/index.html", "/index.html.gz", "/nothing", "/c/", "/c/a/b",
+        "/assets/app-ffffffff.js", "/assets/%ff", "/assets/..%5c..%5csecret.txt",
+    ],
+)  # fmt: skip
+async def test_only_the_build_is_there(url: URL, http: aiohttp.ClientSession, path: str) -> None:
+    """No other path leads anywhere: no folder above, no list of a folder, no build's leftovers; it is 404 in plain text."""
+    status, headers, body = await get(http, url, path)
+    assert status in (400, 404)
+    assert headers["Content-Type"].startswith("text/plain")
+    assert b"secret" not in body
+    assert b"root:" not in body
+
+
+async def test_lost_files_are_not_remembered(url: URL, http: aiohttp.ClientSession) -> None:
+    """That a file is not there (yet, in a rollout) is kept by no cache, and the text says what to do."""
+    _, headers, body = await get(http, url, "/assets/app-ffffffff.js")
+    assert headers["Cache-Control"] == "no-store"
+    assert b"reload" in body
+
+
+async def test_every_response_is_locked_down(url: URL, http: aiohttp.ClientSession) -> None:
+    """Page, files, health and refusals carry all the headers that keep a browser from doing more than it must."""
+    for path in (
+        "/",
+        "/diagram.html",
+        "/icon.svg",
+        "/assets/app-0a1b2c3d.js",
+        "/healthz",
+        "/version",
+        "/nothing",
+    ):
+        _, headers, _ = await get(http, url, path)
+        assert set(STRICT) <= set(headers), path
+        assert "default-src 'none'" in headers["Content-Security-Policy"], path
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert "unsafe-eval" not in headers["Content-Security-Policy"]
+        assert "camera=()" in headers["Permissions-Policy"]
+
+
+async def test_the_page_may_use_its_own_server_only(url: URL, http: aiohttp.ClientSession) -> None:
+    """The page's policy: nothing inline, nothing from elsewhere, no frame around it, no HTML made of strings."""
+    policy = (await get(http, url, "/"))[1]["Content-Security-Policy"].split("; ")
+    rules = {name: sources for name, _, sources in (rule.partition(" ") for rule in policy)}
+    assert rules.pop("img-src") == "'self' data: blob:"
+    assert rules.pop("require-trusted-types-for") == "'script'"
+    for closed in ("default-src", "base-uri", "form-action", "frame-ancestors"):
+        assert rules.pop(closed) == "'none'"
+    assert set(rules.values()) == {"'self'"}
+
+
+async def test_diagrams_are_drawn_in_a_sandbox(url: URL, http: aiohttp.ClientSession) -> None:
+    """The frame for diagrams has no origin and no network; the files it loads may be read without one; the page may not."""
+    _, frame, _ = await get(http, url, "/diagram.html")
+    policy = frame["Content-Security-Policy"]
+    assert "sandbox allow-scripts" in policy
+    assert "allow-same-origin" not in policy
+    assert "connect-src" not in policy
+    assert "frame-ancestors 'self'" in policy
+    _, asset, _ = await get(http, url, "/assets/app-0a1b2c3d.js", Origin="null")
+    assert asset["Access-Control-Allow-Origin"] == "*"
+    assert asset["Cross-Origin-Resource-Policy"] == "cross-origin"
+    for path in ("/", "/diagram.html", "/version"):
+        assert "Access-Control-Allow-Origin" not in (await get(http, url, path))[1]
+
+
+async def test_who_reads_too_slowly_is_cut_off(folder: Path, http: aiohttp.ClientSession) -> None:
+    """A reader that takes nothing of a large file loses its connection after its time, and others read meanwhile."""
+    async for url in serving(folder, piece_s=0.2):
+        with socket.create_connection((str(url.host), url.port or 0)) as idle:
+            idle.send(b"GET /assets/big-0a1b2c3d.js HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await get(http, url, "/"))[0] == 200
+            waiting = select.poll()
+            waiting.register(
+                idle, 0
+            )  # tells of nothing but the end, which a reset makes known without a read
+            assert await asyncio.to_thread(waiting.poll, 10_000), "still connected"
+
+
+async def test_a_full_house_says_so(folder: Path, http: aiohttp.ClientSession, monkeypatch) -> None:
+    """When every place is taken for too long the answer is 503 with a sentence; when one is free again it is the file."""
+    monkeypatch.setattr("holdfast_server.doors.page.SENDING_MAX", 1)
+    async for url in serving(folder, place_s=0.1):
+        _, writer = await asyncio.open_connection(url.host, url.port, limit=1024)
+        writer.write(b"GET /assets/big-0a1b2c3d.js HTTP/1.1\r\nHost: x\r\n\r\n")
+        await writer.drain()
+        while (await get(http, url, "/"))[0] == 200:  # the server reads the other request when it comes to it
+            pass
+        status, headers, body = await get(http, url, "/")
+        assert (status, headers["Retry-After"], headers["Cache-Control"]) == (503, "5", "no-store")
+        assert b"try again" in body
+        writer.transport.abort()
+        while (await get(http, url, "/"))[0] != 200:
+            pass
+
+
+def test_what_is_no_page_is_not_served(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder, no document in it, a folder without end, a file that cannot be read: the server has no page, and lives."""
+    assert read_page(tmp_path / "nowhere") is None
+    (tmp_path / "empty").mkdir()
+    assert read_page(tmp_path / "empty") is None
+    monkeypatch.setattr("holdfast_server.doors.page_files.BYTES_MAX", 1024)
+    assert read_page(folder) is None
+    monkeypatch.undo()
+    monkeypatch.setattr("holdfast_server.doors.page_files.FILES_MAX", 3)
+    assert read_page(folder) is None
+    monkeypatch.undo()
+    if os.geteuid() != 0:  # root reads everything
+        (folder / "icon.svg").chmod(0)
+        assert read_page(folder) is None
+
+
+@pytest.mark.parametrize(("on", "says"), [(True, "make page"), (False, "server.page")])
+async def test_a_server_without_its_page_says_how_to_get_it(
+    tmp_path: Path, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch, on: bool, says: str
+) -> None:
+    """Where none is built, or it is switched off, `/` says which in plain text, and everything else is as ever."""
+    monkeypatch.setattr("holdfast_server.app.read_page", lambda: None)
+    node = node_of(tmp_path, page=on)
+    async for url in living(node):
+        status, headers, body = await get(http, url, "/")
+        assert (status, headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
+        assert says in body.decode()
+        assert (await get(http, url, "/readyz"))[0] == 200
+        assert (await get(http, url, "/inbox"))[0] == 404
+
+
+async def test_a_node_serves_the_page_beside_its_health(
+    folder: Path, tmp_path: Path, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is built, `/` is the page, the health paths are what they were, and /ws is a WebSocket still."""
+    monkeypatch.setattr("holdfast_server.app.read_page", lambda: read_page(folder))
+    node = node_of(tmp_path, page=True)
+    async for url in living(node):
+        assert (await get(http, url, "/"))[2] == HTML
+        for path in ("/healthz", "/readyz", "/version"):
+            status, headers, _ = await get(http, url, path)
+            assert (status, headers["Content-Type"]) == (200, "application/json; charset=utf-8")
+        async with http.ws_connect(url.with_path("/ws"), protocols=["holdfast.v1.json"]) as ws:
+            await ws.send_json({"type": "hello", "ref": 1})
+            assert (await ws.receive_json(timeout=5))["type"] == "welcome"
+
+
+def node_of(folder: Path, *, page: bool) -> Node:
+    """A node with the demo agent on a free port."""
+    settings = {
+        "server.port": 0, "server.page": page, "server.drain_s": 0, "server.close_spread_s": 0,
+        "store.folder": str(folder / "data"),
+    }  # fmt: skip
+    (folder / "holdfast.toml").touch()
+    return Node(load(folder / "holdfast.toml", settings, environ={}))
+
+
+async def living(node: Node) -> AsyncIterator[URL]:
+    """The node, running."""
+    await node.start()
+    try:
+        yield URL(f"http://127.0.0.1:{node.port}")
+    finally:
+        await node.stop()

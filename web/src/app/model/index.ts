@@ -1,0 +1,19 @@
+/** The app's state and the hooks that read it: all that components use. */
+export { UNDO_MS } from "./chats.ts";
+export {
+  useAgents,
+  useChat,
+  useChatList,
+  useChatMode,
+  useConnection,
+  useDraft,
+  useInbox,
+  usePreferences,
+  useScrollMemory,
+  useSearch,
+  useTabTitle,
+  useThread,
+} from "./hooks.ts";
+export { PREFERENCES_KEY } from "./preferences.ts";
+export { chatActions, ModelProvider, threadActions, useClient, useReadable } from "./provider.tsx";
+export type * from "./types.ts";

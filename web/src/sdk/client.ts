@@ -1,0 +1,342 @@
+/** The client: one connection, any number of chats and answers over it, and what waits to be sent. */
+import { Answer, type AnswerHost } from "./answer.ts";
+import { CAP_MS } from "./backoff.ts";
+import { Calls } from "./calls.ts";
+import { Connection } from "./connection.ts";
+import { CommandError } from "./errors.ts";
+import { Feed } from "./feed.ts";
+import type { Happening } from "./happenings.ts";
+import type { CallOptions, ClientOptions } from "./options.ts";
+import { Outbox } from "./outbox.ts";
+import { memoryOutbox } from "./outbox_store.ts";
+import { type Batch, Cell, type Readable } from "./readable.ts";
+import { Session } from "./session.ts";
+import { Shelf } from "./shelf.ts";
+import type { CancelResult, ConnectionState, NoticeRow, OutboxEntry, SubmissionInput } from "./state.ts";
+import { newId, platformSurroundings, platformTimers, type Timers, websocketUrl } from "./surroundings.ts";
+import { type CommandType, type FieldsOf, LIMITS, type NoticePush, type ReplyOf } from "./wire.gen.ts";
+
+/** Notices that are kept for whoever looks later; they are safe to lose. */
+export const NOTICES_MAX = 20;
+
+/** How long after its release an answer is still followed: who comes back at once costs nothing. */
+export const LINGER_MS = 1_000;
+
+/** The first bound of the wait before what was put off is tried again; it doubles. */
+const PUT_OFF_MS = 500;
+
+export class Client {
+  readonly connection: Readable<ConnectionState>;
+  readonly feed: Feed;
+  readonly outbox: Readable<readonly OutboxEntry[]>;
+  readonly notices: Readable<readonly NoticeRow[]>;
+  readonly #session: Session;
+  readonly #connection: Connection;
+  readonly #outbox: Outbox;
+  readonly #calls: Calls;
+  readonly #shelf = new Shelf();
+  readonly #host: AnswerHost;
+  readonly #entries = new Cell<readonly OutboxEntry[]>([]);
+  readonly #notices = new Cell<readonly NoticeRow[]>([]);
+  readonly #dirty = new Set<Answer>();
+  readonly #batch: Batch;
+  readonly #now: () => number;
+  readonly #random: () => number;
+  readonly #timers: Timers;
+  #phase: ConnectionState["phase"] = "idle";
+  #dirtyOutbox = false;
+  #scheduled = false;
+  #started = false;
+  #closed = false;
+
+  /** Nothing is connected until `start`. Throws TypeError if `url` is no address. */
+  constructor(options: ClientOptions = {}) {
+    this.#now = options.now ?? (() => Date.now());
+    this.#random = options.random ?? Math.random;
+    this.#timers = options.timers ?? platformTimers;
+    // Called bare: a browser refuses its own functions when they are called as a method of something else.
+    const { batch = (run) => queueMicrotask(run) } = options;
+    this.#batch = (run) => batch(run);
+    const url = websocketUrl(options.url);
+    this.#session = new Session({ token: options.token ?? null, name: options.name ?? "" });
+    this.#connection = new Connection({
+      url: () => url,
+      session: this.#session,
+      WebSocket: options.WebSocket ?? WebSocket,
+      random: this.#random,
+      now: this.#now,
+      timers: this.#timers,
+      surroundings: options.surroundings ?? platformSurroundings,
+      happened: (happenings) => {
+        for (const happening of happenings) this.#happened(happening);
+      },
+    });
+    this.connection = this.#connection.state;
+    this.connection.subscribe(() => this.#connectionChanged());
+    this.feed = new Feed(() => this.#schedule());
+    this.feed.onRow((row) => {
+      if (row.type === "request") this.#shelf.get(row.request.request_id)?.changed();
+    });
+    this.#calls = new Calls(this.#session, this.#connection, this.#timers);
+    this.#outbox = new Outbox({
+      store: options.outbox ?? memoryOutbox(),
+      now: this.#now,
+      random: this.#random,
+      timers: this.#timers,
+      ready: () => this.#session.ready,
+      send: (entry) => this.#send(entry),
+      changed: (requestId) => this.#outboxChanged(requestId),
+      accepted: (requestId, reply) => {
+        const answer = this.#shelf.get(requestId);
+        answer?.accepted(reply);
+        if (answer?.isHeld) this.#session.follow(answer.follower());
+        this.#connection.flush();
+      },
+      withdrawn: (requestId) => this.#shelf.get(requestId)?.withdrawn(),
+    });
+    this.outbox = this.#entries;
+    this.notices = this.#notices;
+    this.#host = {
+      held: (answer) => this.#held(answer),
+      released: (answer) => this.#released(answer),
+      schedule: (answer) => {
+        this.#dirty.add(answer);
+        this.#schedule();
+      },
+      entry: (requestId) => this.#outbox.entry(requestId),
+      row: (requestId) => this.feed.row(requestId),
+    };
+  }
+
+  // -- the connection
+
+  /** Connect, and stay so. */
+  start(): void {
+    if (this.#started || this.#closed) return;
+    this.#started = true;
+    this.#session.watch();
+    void this.#outbox.start();
+    this.#connection.start();
+  }
+
+  /** Say goodbye for good; requests go on without this client, and what waits to be sent stays in its store. Calls that have
+   * had no reply reject with `closed`. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#connection.close();
+    this.#outbox.close();
+    this.#calls.close();
+  }
+
+  /** Try to connect now, whatever is being waited for. */
+  retryNow(): void {
+    this.#connection.retryNow();
+  }
+
+  /** Be somebody, or somebody else: connects anew with this token. */
+  setToken(token: string | null): void {
+    this.#session.token = token;
+    this.#connection.renew();
+  }
+
+  /** The server's clock as well as it is known, in ms since 1970: for ages of what the server dates. */
+  now(): number {
+    return this.#now() + this.#connection.clockAheadMs;
+  }
+
+  // -- requests
+
+  /** Ask something. It is kept in the outbox before it is sent; its answer can be shown at once. Ids that are left out are
+   * made here. Never throws: what cannot be taken is an answer that was refused. */
+  submit(submission: SubmissionInput): Answer {
+    const requestId = submission.request_id ?? newId(this.#now());
+    const messageId =
+      submission.message_id ?? (submission.chat_id && submission.text != null ? newId(this.#now()) : null);
+    const answer = this.answer(requestId);
+    try {
+      this.#outbox.add({
+        ...submission,
+        request_id: requestId,
+        ...(messageId ? { message_id: messageId } : {}),
+      });
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      answer.refused(error);
+    }
+    answer.flush();
+    return answer;
+  }
+
+  /** The answer to a request; the same object for the same id while anybody has it. */
+  answer(requestId: string): Answer {
+    return this.#shelf.get(requestId) ?? this.#shelf.add(new Answer(requestId, this.#host));
+  }
+
+  /** End a request, also one that has not been sent. Rejects with CommandError. */
+  async cancel(requestId: string): Promise<CancelResult> {
+    if (await this.withdraw(requestId)) return { won: true, status: "cancelled" };
+    // It may be on its way: commands take effect in the order in which they are sent, so this ends what that begins. Where
+    // another tab sends it, the server may not know it yet.
+    for (let entry = this.#outbox.entry(requestId); entry; entry = this.#outbox.entry(requestId)) {
+      await this.#entryChange();
+      if (await this.withdraw(requestId)) return { won: true, status: "cancelled" };
+    }
+    const { won, status } = await this.call("cancel", { request_id: requestId });
+    return { won, status };
+  }
+
+  /** Answer what a request waits for; `digest` is that of the wait. Rejects with CommandError not_waiting where that has changed. */
+  async decide(requestId: string, waitId: string, digest: string, decision: unknown): Promise<void> {
+    await this.call("decide", { request_id: requestId, wait_id: waitId, digest, decision });
+  }
+
+  /** Take back a submit that has not been sent, or was refused. False if it may have reached the server. */
+  async withdraw(requestId: string): Promise<boolean> {
+    return this.#outbox.withdraw(requestId);
+  }
+
+  /** Try a refused submit again. */
+  retry(requestId: string): void {
+    this.#outbox.retry(requestId);
+  }
+
+  /** Send any command, and get its reply: over whichever connection, however long that takes, unless `timeoutMs` says
+   * otherwise. Rejects with CommandError, or with the signal's reason. */
+  call<K extends CommandType>(type: K, fields: FieldsOf<K>, options: CallOptions = {}): Promise<ReplyOf<K>> {
+    return this.#calls.call(type, fields, options);
+  }
+
+  // -- answers
+
+  #held(answer: Answer): void {
+    this.#shelf.hold(answer);
+    const following = answer.follower();
+    if (following.state !== "ended" && !answer.isUnsent) this.#session.follow(following);
+    this.#connection.flush();
+    answer.changed();
+  }
+
+  #released(answer: Answer): void {
+    const release = () => {
+      if (answer.isHeld) return;
+      this.#session.unfollow(answer.requestId);
+      this.#connection.flush();
+      this.#shelf.release(answer);
+      answer.changed();
+    };
+    // Where others wait for a subscription there is nothing to linger for.
+    if (this.#session.crowded) release();
+    else this.#timers.set(release, LINGER_MS);
+  }
+
+  #send(entry: OutboxEntry): void {
+    const answer = this.#shelf.get(entry.requestId);
+    this.#session.submit(entry.submission, answer?.isHeld ? answer.follower() : null);
+    this.#connection.flush();
+  }
+
+  // -- what happens
+
+  #happened(happening: Happening): void {
+    switch (happening.type) {
+      case "welcomed":
+        this.#outbox.pump();
+        return;
+      case "replied":
+        this.#calls.replied(happening.ref, happening.reply);
+        return;
+      case "submitted":
+        this.#outbox.answered(happening.requestId, happening.reply);
+        return;
+      case "changed":
+        this.#shelf.get(happening.requestId)?.changed();
+        return;
+      case "put_off": {
+        const { requestId, tries, waitMs } = happening;
+        const jitterMs = this.#random() * Math.min(CAP_MS, PUT_OFF_MS * 2 ** Math.min(tries, 10));
+        this.#timers.set(() => {
+          this.#session.resume(requestId);
+          this.#connection.flush();
+        }, waitMs + jitterMs);
+        return;
+      }
+      case "watching":
+        if (happening.whole) this.feed.whole();
+        return;
+      case "fed":
+        this.#settle(this.feed.take(happening.push));
+        return;
+      case "noticed":
+        this.#noticed(happening.notice);
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** Ask what has become of requests that a snapshot of the feed did not name. */
+  #settle(requestIds: readonly string[]): void {
+    for (let start = 0; start < requestIds.length; start += LIMITS.probes_per_command_max) {
+      const page = requestIds.slice(start, start + LIMITS.probes_per_command_max);
+      this.call("probe", { request_ids: page }).then(
+        (reply) => this.feed.settle(reply.requests),
+        () => {}, // the rows stay as they are; the next snapshot of the feed asks again
+      );
+    }
+  }
+
+  #noticed(notice: NoticePush): void {
+    if (notice.kind === "draining") this.#connection.note({ draining: true }, notice.retry_after_ms ?? 0);
+    if (notice.kind === "place" && notice.request_id) {
+      this.#shelf.get(notice.request_id)?.placed(notice.place);
+      return;
+    }
+    this.#notices.set([...this.#notices.get(), { ...notice, at: this.#now() }].slice(-NOTICES_MAX));
+  }
+
+  #outboxChanged(requestId: string): void {
+    this.#shelf.get(requestId)?.changed();
+    this.#dirtyOutbox = true;
+    this.#schedule();
+  }
+
+  /** Connection lost or back: what is followed is paused or not. */
+  #connectionChanged(): void {
+    const { phase } = this.connection.get();
+    if (phase === this.#phase) return;
+    this.#phase = phase;
+    for (const answer of this.#shelf.held) answer.changed();
+  }
+
+  // -- telling readers
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#batch(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    const answers = [...this.#dirty];
+    this.#dirty.clear();
+    if (this.#dirtyOutbox) {
+      this.#dirtyOutbox = false;
+      const entries = this.#outbox.entries();
+      this.#connection.note({ unsent: entries.filter((entry) => entry.state !== "refused").length });
+      this.#entries.set(entries);
+    }
+    this.feed.flush();
+    for (const answer of answers) answer.flush();
+  }
+
+  #entryChange(): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = this.#entries.subscribe(() => {
+        stop();
+        resolve();
+      });
+    });
+  }
+}
