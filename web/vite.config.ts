@@ -11,7 +11,14 @@ const SERVER = process.env.HOLDFAST_URL ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
   plugins: [react(), precompress()],
-  resolve: { alias: { "@sdk": "/src/sdk/index.ts", "@app": "/src/app" } },
+  resolve: {
+    alias: {
+      "@sdk": "/src/sdk/index.ts",
+      "@app": "/src/app",
+      // Its build for browsers decodes entities through innerHTML, which the policy forbids; this one has a table.
+      "decode-named-character-reference": "/node_modules/decode-named-character-reference/index.js",
+    },
+  },
   build: {
     outDir: "../server/holdfast_server/page",
     emptyOutDir: true,

@@ -1,0 +1,3 @@
+/** Holdfast for programs on the AI SDK: a transport for `useChat`, and a chat's messages to begin with. */
+export { loadMessages, MESSAGES_MAX, messageOf } from "./history.ts";
+export { HoldfastTransport, type HoldfastTransportOptions, textOf } from "./transport.ts";

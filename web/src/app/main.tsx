@@ -1,0 +1,26 @@
+/** Where the page begins: makes the client, and draws the app around it. */
+import "./design/tokens.css";
+import "./design/base.css";
+import { Client, indexedDbOutbox } from "@sdk";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { App } from "./App.tsx";
+import { ModelProvider } from "./model/index.ts";
+import { frameBatch } from "./shell/batch.ts";
+import { readToken } from "./shell/token.ts";
+
+const client = new Client({
+  token: readToken(),
+  name: "holdfast-page",
+  outbox: indexedDbOutbox("holdfast"),
+  batch: frameBatch,
+});
+client.start();
+
+createRoot(document.getElementById("root")!).render(
+  <StrictMode>
+    <ModelProvider client={client}>
+      <App />
+    </ModelProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,3 @@
+/** What other parts of the page use of the shell. */
+export { BrandMark } from "./BrandMark.tsx";
+export { Welcome } from "./Welcome.tsx";

@@ -1,0 +1,96 @@
+/** An answer in a thread: its parts, how it went, what can be done with it. */
+import { AnswerFooter, AnswerParts } from "@app/answer/index.ts";
+import { Button } from "@app/design/index.ts";
+import { useConnection, useReadable } from "@app/model/index.ts";
+import { MessagePrimitive } from "@assistant-ui/react";
+import type { Answer, AnswerState, Part, Readable } from "@sdk";
+import { RotateCw, TriangleAlert } from "lucide-react";
+import { useEffect } from "react";
+import { AnswerActions } from "./AnswerActions.tsx";
+import styles from "./message.module.css";
+import { useRow } from "./row.ts";
+import { useThreadScreen } from "./screen.ts";
+import { isLive, SENT_SOON_MS, whyItEnded } from "./statusWords.ts";
+import { useDelayed } from "./useDelayed.ts";
+
+const NOTHING: Readable<AnswerState | null> = { get: () => null, subscribe: () => () => {} };
+const NO_PARTS: readonly Part[] = [];
+
+/** The structure of an answer that is followed, or null; following lasts as long as the component is mounted. */
+function useShape(answer: Answer | null): AnswerState | null {
+  useEffect(() => answer?.hold(), [answer]);
+  return useReadable<AnswerState | null>(answer ? answer.shape : NOTHING);
+}
+
+/** One answer, live or from the history. */
+export function AssistantMessage() {
+  const { message, isLast } = useRow();
+  const { actions, showStory } = useThreadScreen();
+  const shape = useShape(message.answer);
+  const status = shape?.status ?? message.status ?? "completed";
+  const parts = shape?.parts ?? message.parts ?? NO_PARTS;
+  const live = isLive(status);
+  const agent = shape?.agent ?? "";
+  const failure =
+    message.refusal || (shape?.refusal?.message ?? "") || whyItEnded(status, shape?.outcome ?? null);
+  const failed = failure !== "";
+  return (
+    <MessagePrimitive.Root
+      className={styles.answer}
+      role="article"
+      aria-label={agent ? `Answer of ${agent}` : "Answer"}
+      aria-busy={live || undefined}
+      tabIndex={-1}
+      data-status={status}
+    >
+      <h2 className={styles.hidden}>Answer</h2>
+      {message.damaged && (
+        <p className={styles.damaged} role="note">
+          <TriangleAlert size={16} aria-hidden="true" />
+          This answer was damaged where it is kept. What is left of it is shown; regenerate it to get a whole
+          one.
+        </p>
+      )}
+      {live && parts.length === 0 && !failed && <Pending status={status} place={shape?.place ?? null} />}
+      <AnswerParts
+        parts={parts}
+        {...(message.answer ? { live: message.answer } : {})}
+        status={status}
+        onDecide={(waitId, digest, decision) => actions.decide(message.id, waitId, digest, decision)}
+        onQuote={(text) => actions.quote(text)}
+      />
+      {failed && (
+        <div className={styles.failure}>
+          <TriangleAlert size={16} aria-hidden="true" />
+          <p>{failure}</p>
+          <Button size="s" icon={<RotateCw size={14} />} onClick={() => actions.retry(message.id)}>
+            Try again
+          </Button>
+        </div>
+      )}
+      {shape && (parts.length > 0 || !live) && <AnswerFooter state={shape} quiet />}
+      <AnswerActions live={live} parts={parts} isLast={isLast} onStory={() => showStory(message.id)} />
+    </MessagePrimitive.Root>
+  );
+}
+
+/** What is shown before the first part: that it is on its way, and why it has not begun. */
+function Pending({ status, place }: { status: string; place: number | null }) {
+  const { phase } = useConnection();
+  const slow = useDelayed(status === "unsent", SENT_SOON_MS);
+  return (
+    <p className={styles.pending}>
+      <span className={styles.pulse} aria-hidden="true" />
+      {pendingWords(status, place, phase === "online" && !slow)}
+    </p>
+  );
+}
+
+function pendingWords(status: string, place: number | null, soon: boolean): string {
+  if (status === "unsent") return soon ? "Sending" : "Not sent yet";
+  if (status === "queued" || status === "new") {
+    if (place === null) return "Waiting for its turn";
+    return place === 0 ? "Next in line" : `Waiting for its turn: ${place} before it`;
+  }
+  return "Thinking";
+}

@@ -1,0 +1,103 @@
+/** The head of a chat: its title, which can be changed in place, and what runs here and elsewhere. */
+import { Badge } from "@app/design/index.ts";
+import { chatActions, useClient, useReadable } from "@app/model/index.ts";
+import { LIMITS, LIVE_STATUSES, type RequestRow } from "@sdk";
+import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
+import { Link } from "wouter";
+import styles from "./thread.module.css";
+
+/** The header of the chat; `running` counts what has no outcome in it. */
+export function ThreadHeader({ chatId, title, running }: { chatId: string; title: string; running: number }) {
+  const elsewhere = useRunningElsewhere(chatId);
+  return (
+    <header className={styles.header}>
+      <Title chatId={chatId} title={title} />
+      <span className={styles.counts}>
+        {running > 0 && <Badge tone="run">{running === 1 ? "1 running" : `${running} running`}</Badge>}
+        {elsewhere > 0 && (
+          <Link
+            href="/activity"
+            className={styles.elsewhere}
+            aria-label={`${elsewhere} running elsewhere`}
+            data-tip="Running in other chats"
+          >
+            <span className={styles.wide}>{elsewhere} running elsewhere</span>
+            <span className={styles.narrow} aria-hidden="true">
+              +{elsewhere}
+            </span>
+          </Link>
+        )}
+      </span>
+    </header>
+  );
+}
+
+function Title({ chatId, title }: { chatId: string; title: string }) {
+  const [editing, setEditing] = useState(false);
+  const [text, setText] = useState(title);
+  const field = useRef<HTMLInputElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (!editing) return;
+    field.current?.focus();
+    field.current?.select();
+  }, [editing]);
+  const begin = () => {
+    setText(title);
+    setEditing(true);
+  };
+  const end = (save: boolean, refocus: boolean) => {
+    if (!editing) return;
+    setEditing(false);
+    const trimmed = text.trim();
+    if (save && trimmed && trimmed !== title) void chatActions.rename(chatId, trimmed);
+    if (refocus) requestAnimationFrame(() => button.current?.focus());
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.nativeEvent.isComposing) return;
+    if (event.key === "Enter") end(true, true);
+    else if (event.key === "Escape") {
+      event.stopPropagation();
+      end(false, true);
+    }
+  };
+  if (editing) {
+    return (
+      <h1 className={styles.title}>
+        <input
+          ref={field}
+          className={styles.titleField}
+          aria-label="Title of this chat"
+          value={text}
+          maxLength={LIMITS.title_chars_max}
+          onChange={(event) => setText(event.target.value)}
+          onKeyDown={onKeyDown}
+          onBlur={() => end(true, false)}
+        />
+      </h1>
+    );
+  }
+  return (
+    <h1 className={styles.title}>
+      <button ref={button} type="button" className={styles.titleButton} onClick={begin} data-tip="Rename">
+        {title || "Untitled chat"}
+      </button>
+    </h1>
+  );
+}
+
+/** How many requests without an outcome belong to other chats. */
+function useRunningElsewhere(chatId: string): number {
+  const requests = useReadable(useClient().feed.requests);
+  return useMemo(() => countElsewhere(requests, chatId), [requests, chatId]);
+}
+
+/** Counts what runs in other chats than this one. */
+export function countElsewhere(requests: ReadonlyMap<string, RequestRow>, chatId: string): number {
+  let count = 0;
+  for (const row of requests.values()) {
+    if (row.chat_id !== chatId && !row.deleted && (LIVE_STATUSES as readonly string[]).includes(row.status))
+      count += 1;
+  }
+  return count;
+}

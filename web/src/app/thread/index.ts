@@ -1,0 +1,2 @@
+/** The thread: one chat on screen, with its composer. */
+export { ThreadScreen } from "./ThreadScreen.tsx";
