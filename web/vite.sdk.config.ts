@@ -1,40 +1,36 @@
-/**
- * How the browser client is built for other people's front ends: `npm run build:sdk` writes dist-sdk, which `npm pack` takes.
- *
- * Each entry that has sources is built; its place among the package's exports is kept only then.
- */
-import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+/** How the browser client is built for other people's front ends: `npm run build:sdk` writes dist-sdk, which `npm pack` takes. */
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vite";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-const entries: Readonly<Record<string, string>> = Object.fromEntries(
-  ["sdk", "react", "ai-sdk"].flatMap((name) => {
-    const path = ["index.ts", "index.tsx"].map((file) => here(`src/${name}/${file}`)).find(existsSync);
-    return path ? [[`${name}/index`, path]] : [];
-  }),
-);
+const entries: Readonly<Record<string, string>> = {
+  "sdk/index": here("src/sdk/index.ts"),
+  "react/index": here("src/react/index.tsx"),
+  "ai-sdk/index": here("src/ai-sdk/index.ts"),
+};
 
 interface Manifest {
   version: string;
-  exports: Record<string, { types: string; default: string }>;
 }
 
 /** package.json, the licence and the README, beside what was built. */
 function manifest(): Plugin {
+  let folder = "";
   return {
     name: "holdfast-manifest",
+    configResolved(config) {
+      folder = resolve(config.root, config.build.outDir);
+    },
     closeBundle() {
       const read = (path: string) => JSON.parse(readFileSync(here(path), "utf8")) as Manifest;
       const made = read("src/sdk/package.template.json");
       made.version = read("package.json").version;
-      made.exports = Object.fromEntries(
-        Object.entries(made.exports).filter(([, { default: file }]) => entries[file.slice(2, -".js".length)]),
-      );
-      writeFileSync(here("dist-sdk/package.json"), `${JSON.stringify(made, null, 2)}\n`);
-      copyFileSync(here("../LICENSE"), here("dist-sdk/LICENSE"));
-      copyFileSync(here("src/sdk/README.md"), here("dist-sdk/README.md"));
+      writeFileSync(join(folder, "package.json"), `${JSON.stringify(made, null, 2)}\n`);
+      copyFileSync(here("../LICENSE"), join(folder, "LICENSE"));
+      copyFileSync(here("src/sdk/README.md"), join(folder, "README.md"));
     },
   };
 }
@@ -42,7 +38,6 @@ function manifest(): Plugin {
 export default defineConfig({
   plugins: [manifest()],
   publicDir: false,
-  resolve: { alias: { "@sdk": here("src/sdk/index.ts") } },
   build: {
     outDir: "dist-sdk",
     emptyOutDir: true,

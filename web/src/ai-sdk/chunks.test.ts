@@ -1,7 +1,7 @@
 /** The chunks fold, in the AI SDK's own reader, to what the answer shows. */
-import type { AnswerState, Part } from "@sdk";
 import { readUIMessageStream, type UIMessage, type UIMessageChunk } from "ai";
 import { describe, expect, it } from "vitest";
+import type { AnswerState, Part } from "../sdk/index.ts";
 import { ChunkTeller } from "./chunks.ts";
 
 const QUIET: AnswerState = {
@@ -30,6 +30,11 @@ const QUIET: AnswerState = {
   verified: true,
 };
 
+/** A state; with an outcome it has all that the log holds. */
+function stateOf(given: Partial<AnswerState>): AnswerState {
+  return { ...QUIET, sync: given.outcome ? "ended" : "live", ...given };
+}
+
 const DONE = { type: "completed", at: 9, code: "stop", message: "" } as NonNullable<AnswerState["outcome"]>;
 
 function text(chunks: readonly string[], open = true): Part {
@@ -54,7 +59,7 @@ async function folded(
   states: Partial<AnswerState>[],
 ): Promise<{ chunks: UIMessageChunk[]; message: UIMessage }> {
   const teller = new ChunkTeller("r-1");
-  const chunks = states.flatMap((state) => teller.tell({ ...QUIET, ...state }));
+  const chunks = states.flatMap((state) => teller.tell(stateOf(state)));
   const stream = new ReadableStream<UIMessageChunk>({
     start: (controller) => {
       for (const chunk of chunks) controller.enqueue(chunk);
@@ -143,13 +148,13 @@ describe("ChunkTeller", () => {
       message: "No answer.",
     } as AnswerState["outcome"];
     const teller = new ChunkTeller("r-1");
-    expect(teller.tell({ ...QUIET, outcome: failed }).at(-1)).toEqual({
+    expect(teller.tell(stateOf({ outcome: failed })).at(-1)).toEqual({
       type: "error",
       errorText: "No answer.",
     });
     expect(teller.ended).toBe(true);
     const cancelled = { type: "cancelled", at: 9, message: "" } as AnswerState["outcome"];
-    expect(new ChunkTeller("r-2").tell({ ...QUIET, outcome: cancelled }).at(-1)).toMatchObject({
+    expect(new ChunkTeller("r-2").tell(stateOf({ outcome: cancelled })).at(-1)).toMatchObject({
       type: "abort",
     });
   });

@@ -5,6 +5,7 @@ import { Client, indexedDbOutbox } from "@sdk";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./App.tsx";
+import { loadMarkdown } from "./answer/index.ts";
 import { ModelProvider } from "./model/index.ts";
 import { frameBatch } from "./shell/batch.ts";
 import { readToken } from "./shell/token.ts";
@@ -24,3 +25,7 @@ createRoot(document.getElementById("root")!).render(
     </ModelProvider>
   </StrictMode>,
 );
+
+// Before the first answer needs it, and after everything that the first look needs. Safari has no idle callback.
+if ("requestIdleCallback" in window) requestIdleCallback(() => void loadMarkdown());
+else setTimeout(() => void loadMarkdown(), 200);

@@ -1,4 +1,15 @@
 /** React's view of the client: one provider and a few hooks, each over a Readable; no state of their own. */
+"use client";
+
+import {
+  createContext,
+  type ReactNode,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useSyncExternalStore,
+} from "react";
 import {
   type Answer,
   type AnswerState,
@@ -11,16 +22,7 @@ import {
   type Readable,
   type RequestRow,
   type SubmissionInput,
-} from "@sdk";
-import {
-  createContext,
-  type ReactNode,
-  useCallback,
-  useContext,
-  useEffect,
-  useMemo,
-  useSyncExternalStore,
-} from "react";
+} from "../sdk/index.ts";
 
 const ClientContext = createContext<Client | null>(null);
 

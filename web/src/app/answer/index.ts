@@ -1,5 +1,6 @@
 /** One answer: its parts, how it went, and its text for copying. */
-export { Markdown, type MarkdownSource } from "./markdown/Markdown.tsx";
+export { loadMarkdown, Markdown } from "./markdown/lazy.tsx";
+export type { MarkdownSource } from "./markdown/Markdown.tsx";
 export { AnswerFooter, type AnswerFooterProps } from "./parts/AnswerFooter.tsx";
 export { AnswerParts, type AnswerPartsProps } from "./parts/AnswerParts.tsx";
 export { AnswerPending } from "./parts/AnswerPending.tsx";

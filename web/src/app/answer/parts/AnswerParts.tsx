@@ -1,7 +1,7 @@
 /** The parts of one answer, in order; steps and sources that follow each other stand together. */
 import type { Answer, AnswerState, Part } from "@sdk";
 import { memo } from "react";
-import { Markdown } from "../markdown/Markdown.tsx";
+import { Markdown } from "../markdown/lazy.tsx";
 import { FileView, InputView, SourceList, ValueView } from "./Attachments.tsx";
 import { ProgressGroup } from "./Progress.tsx";
 import styles from "./parts.module.css";

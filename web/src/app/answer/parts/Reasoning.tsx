@@ -2,7 +2,7 @@
 import { formatDuration } from "@app/design/index.ts";
 import type { ReasoningPart } from "@sdk";
 import { Sparkles } from "lucide-react";
-import { Markdown } from "../markdown/Markdown.tsx";
+import { Markdown } from "../markdown/lazy.tsx";
 import { Fold } from "./Fold.tsx";
 import styles from "./parts.module.css";
 import { useNow } from "./ticking.ts";

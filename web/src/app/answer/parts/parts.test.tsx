@@ -2,7 +2,8 @@
 /** What people see of an answer's parts, and how it went. */
 import type { Answer, AnswerState, Part } from "@sdk";
 import { act, cleanup, fireEvent, render, screen } from "@testing-library/react";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { loadMarkdown } from "../markdown/lazy.tsx";
 import { plainText } from "../plainText.ts";
 import { AnswerFooter } from "./AnswerFooter.tsx";
 import { AnswerParts } from "./AnswerParts.tsx";
@@ -11,6 +12,8 @@ import { outcomeWords } from "./outcome.ts";
 import { percentOf } from "./Progress.tsx";
 import { pretty } from "./ToolCall.tsx";
 import { askedIn } from "./WaitCard.tsx";
+
+beforeAll(() => loadMarkdown());
 
 const AT = 1_760_000_000_000;
 
