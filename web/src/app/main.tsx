@@ -6,6 +6,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./App.tsx";
 import { loadMarkdown } from "./answer/index.ts";
+import { loadMenu } from "./design/index.ts";
 import { ModelProvider } from "./model/index.ts";
 import { frameBatch } from "./shell/batch.ts";
 import { readToken } from "./shell/token.ts";
@@ -26,6 +27,10 @@ createRoot(document.getElementById("root")!).render(
   </StrictMode>,
 );
 
-// Before the first answer needs it, and after everything that the first look needs. Safari has no idle callback.
-if ("requestIdleCallback" in window) requestIdleCallback(() => void loadMarkdown());
-else setTimeout(() => void loadMarkdown(), 200);
+// Before the first answer or menu needs it, and after everything that the first look needs. Safari has no idle callback.
+function fetchTheRest(): void {
+  loadMenu().catch(() => undefined); // tried again when one is opened
+  void loadMarkdown();
+}
+if ("requestIdleCallback" in window) requestIdleCallback(fetchTheRest);
+else setTimeout(fetchTheRest, 200);

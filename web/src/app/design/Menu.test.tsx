@@ -1,9 +1,11 @@
 // @vitest-environment jsdom
 /** The menu by keyboard: opened, walked, chosen from, left. */
 import { act, cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { Button } from "./Button.tsx";
-import { Menu } from "./Menu.tsx";
+import { loadMenu, Menu } from "./Menu.tsx";
+
+beforeAll(() => loadMenu());
 
 describe("Menu", () => {
   const rename = vi.fn();

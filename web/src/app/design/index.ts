@@ -16,7 +16,7 @@ export {
 } from "./Fields.tsx";
 export { formatAge, formatCount, formatDuration } from "./format.ts";
 export { useLayer } from "./layer.ts";
-export { Menu, type MenuItem, type MenuProps } from "./Menu.tsx";
+export { loadMenu, Menu, type MenuItem, type MenuProps } from "./Menu.tsx";
 export {
   Badge,
   EmptyState,
