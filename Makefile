@@ -124,10 +124,11 @@ node: $(READY)
 	  PIP_RETRIES=2 $$add --quiet --require-hashes --target .node -r requirements-node.lock && touch $(UNPACKED); }
 
 # The server and the tests of the rest do not need the page; what cannot be built is said in one line. CI takes no excuse.
-try-page:
+# They are a make of their own, which must not find the environment half made by this one (-j).
+try-page: $(READY)
 	@$(MAKE) --no-print-directory page 2>web/build.log || { \
 	  echo "make: the page could not be built (web/build.log says why); going on without its newest state" >&2; $(EXCUSED); }
-try-packages:
+try-packages: $(READY)
 	@$(MAKE) --no-print-directory $(PACKAGES) 2>web/build.log || { \
 	  echo "make: the page's tools could not be installed (web/build.log says why); going on without" >&2; $(EXCUSED); }
 EXCUSED = case "$$CI" in 1|true|yes) false;; esac

@@ -158,7 +158,8 @@ class Probe(CommandBase, frozen=True, kw_only=True):
 class ListRequests(CommandBase, frozen=True, kw_only=True):
     """Requests, newest first. `active`: those without an outcome. `everyone`: all users' (operators only). `status`,
     `agent`, `text` (in the title, in any case of its letters) and `tools` (with at least one tool call) keep those that
-    fit; a page may then hold fewer rows than `limit`, or none, and still have a `next`. Reply: requests."""
+    fit; a page may then hold fewer rows than `limit`, or none, and still have a `next`; so may one of everyone's in a
+    chat. Reply: requests."""
 
     active: bool = False
     everyone: bool = False

@@ -1,4 +1,4 @@
-"""The history: chats, the tree of their messages, full-text search.
+"""The history: chats, the tree of their messages, full-text search. Its reads are in history/reading.py.
 
 What was said is projected from journals (I11, history/projection.py, projector.py); titles, the archive and deletion
 have no journal and live here alone. A read sees what is projected, so whoever must not miss anything awaits
@@ -19,14 +19,13 @@ from typing import Any, Literal, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from holdfast_protocol.lifecycle import Status
-from holdfast_protocol.limits import LIST_LIMIT_MAX, TITLE_CHARS_MAX
-from holdfast_protocol.replies import ChatRow, HitRow, MessageRow
+from holdfast_protocol.limits import TITLE_CHARS_MAX
+from holdfast_protocol.replies import ChatRow
 
 from .history import chat_rows, message_rows, projection, visible
 from .history.database import Database
-from .history.marks import hit_mark, mark_text, row_mark
 from .history.reader_rows import ReaderRows
+from .history.reading import Reading
 from .history.search import TITLE, Document, index_for
 from .history.tables import place_of
 from .history.visible import UnknownChat, UnknownMessage
@@ -36,7 +35,7 @@ from .stores.log import Log
 _Changed = TypeVar("_Changed", ChatRow, ChatRow | None)
 
 
-class Chats:
+class Chats(Reading):
     """The history of all owners in one database. `url` is SQLAlchemy's, with an async driver; `undo_s` is how long a
     deletion can be taken back. Every call may raise Unavailable. Raises: ValueError for a database it cannot search."""
 
@@ -48,8 +47,8 @@ class Chats:
         undo_s: float = 30.0,
         durability: Literal["process", "power"] = "process",
     ) -> None:
-        self._database = Database(url, durability)
-        self._index = index_for(self._database.url.get_backend_name())
+        database = Database(url, durability)
+        super().__init__(database, index_for(database.url.get_backend_name()))
         self.reader_rows = ReaderRows(self._database)
         self._now_ms = now_ms
         self._undo_ms = int(undo_s * 1000)
@@ -74,34 +73,6 @@ class Chats:
                 observer(owner, row)
 
     # -- chats -----------------------------------------------------------------------------------------------
-
-    async def list_chats(
-        self, owner: Owner, archived: bool = False, limit: int = 50, before: str | None = None
-    ) -> tuple[list[ChatRow], str | None]:
-        """The chats, or the archived ones; those in which something was said last come first. Go on with the mark as
-        `before`. A chat that changes meanwhile moves to the top, where the feed shows it. Raises: ProtocolError for what
-        is no mark."""
-        mark = row_mark(before)
-        async with self._database.read() as connection:
-            rows, after = await chat_rows.page(connection, owner, archived, _bounded(limit), mark)
-        return rows, mark_text(after) if after else None
-
-    async def get_chat(self, owner: Owner, chat_id: str) -> ChatRow:
-        """The chat as it is now. Raises: UnknownChat."""
-        async with self._database.read() as connection:
-            return chat_rows.chat_row(await visible.chat(connection, owner, chat_id))
-
-    async def agent_of(self, owner: Owner, chat_id: str) -> str | None:
-        """The chat's agent; None if it has none or is not there."""
-        async with self._database.read() as connection:
-            row = await chat_rows.find(connection, owner, chat_id)
-        return None if row is None or row.deleted_at is not None else row.agent
-
-    async def is_deleted(self, owner: Owner, chat_id: str) -> bool:
-        """Whether the id is that of a deleted chat: nothing may be opened in it."""
-        async with self._database.read() as connection:
-            row = await chat_rows.find(connection, owner, chat_id)
-        return row is not None and row.deleted_at is not None
 
     async def create_chat(
         self, owner: Owner, chat_id: str, title: str | None = None, agent: str | None = None
@@ -200,60 +171,6 @@ class Chats:
 
     # -- messages --------------------------------------------------------------------------------------------
 
-    async def list_messages(
-        self, owner: Owner, chat_id: str, limit: int = 50, before: str | None = None
-    ) -> tuple[list[MessageRow], str | None]:
-        """The chat's messages, newest first; fewer than `limit` if they are large. Go on with the mark as `before`. An
-        answer without status has not ended. Raises: UnknownChat, ProtocolError for what is no mark."""
-        mark = row_mark(before)
-        async with self._database.read() as connection:
-            await visible.chat(connection, owner, chat_id)
-            rows, after = await message_rows.page(connection, owner, chat_id, _bounded(limit), mark)
-        return rows, mark_text(after) if after else None
-
-    async def branch(
-        self,
-        owner: Owner,
-        chat_id: str,
-        message_id: str,
-        limit: int = message_rows.BRANCH_MESSAGES_MAX,
-    ) -> list[MessageRow]:
-        """The messages from the root to this one; of a longer branch the last `limit`, or what BRANCH_BYTES_MAX holds.
-        Raises: UnknownChat, UnknownMessage."""
-        async with self._database.read() as connection:
-            await visible.chat(connection, owner, chat_id)
-            bound = max(1, min(limit, message_rows.BRANCH_MESSAGES_MAX))
-            rows = await message_rows.branch(connection, owner, chat_id, message_id, bound)
-        if not rows:
-            raise UnknownMessage(message_id)
-        return rows
-
-    async def newest_leaf(self, owner: Owner, chat_id: str) -> str | None:
-        """The newest message that nothing follows: where a new one goes by default. None if there is none."""
-        async with self._database.read() as connection:
-            return await message_rows.newest_leaf(connection, owner, chat_id)
-
-    async def message(self, owner: Owner, chat_id: str, message_id: str) -> MessageRow:
-        """One message. Raises: UnknownChat, UnknownMessage."""
-        async with self._database.read() as connection:
-            return await visible.message(connection, owner, chat_id, message_id)
-
-    async def has_message(self, owner: Owner, message_id: str) -> bool:
-        """Whether the id is taken by a message of this owner, in whichever chat: a new one needs another."""
-        async with self._database.read() as connection:
-            return await message_rows.find(connection, owner, message_id) is not None
-
-    async def purged_log(self, owner: Owner, request_id: str) -> Log:
-        """The sealed log of an answer whose journal was purged. Raises: UnknownRequest."""
-        async with self._database.read() as connection:
-            return await visible.answer_log(connection, owner, request_id)
-
-    async def purged_status(self, owner: Owner, request_id: str) -> tuple[Status, str]:
-        """The outcome of an answer whose journal was purged, and its chat; the answer itself is not read. Raises:
-        UnknownRequest."""
-        async with self._database.read() as connection:
-            return await visible.answer_status(connection, owner, request_id)
-
     async def delete_message(self, owner: Owner, chat_id: str, message_id: str) -> list[str]:
         """Delete a message and everything under it: the ids of the answers among them, whose journals the caller ends and
         erases (or leaves to `erase_due`). Raises: UnknownChat, UnknownMessage."""
@@ -276,16 +193,6 @@ class Chats:
 
         await self._change(owner, work)
         return removed
-
-    async def search(
-        self, owner: Owner, query: str, limit: int = 20, before: str | None = None
-    ) -> tuple[list[HitRow], str | None]:
-        """Titles and messages that have all words of the query, each as a word's beginning; titles first, then the
-        newest. No query is an error. Raises: ProtocolError for what is no mark."""
-        mark = hit_mark(before)
-        async with self._database.read() as connection:
-            hits, after = await self._index.find(connection, owner, query, _bounded(limit), mark)
-        return hits, mark_text(after) if after else None
 
     # -- projection (I11) ------------------------------------------------------------------------------------
 
@@ -326,10 +233,6 @@ class Chats:
                 self._tell(owner, [row])
 
         return await self._database.write(work, committed)
-
-
-def _bounded(limit: int) -> int:
-    return max(1, min(limit, LIST_LIMIT_MAX))
 
 
 def _clean_title(title: str | None) -> str:

@@ -21,15 +21,12 @@ from typing import Protocol
 
 import structlog
 
-from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.pushes import Notice
 
 from .connection import Connection, DeliveryLimits, Encoder
 from .full_lanes import FullLanes
-from .journal import Place
-from .pages import Shots
+from .roster import Roster
 from .stores.base import Change
-from .stores.log import Log
 from .subscription import Lane, Source, Subscription, Topic, Witness
 
 log_ = structlog.get_logger(__name__)
@@ -42,17 +39,13 @@ class Observable(Protocol):
         """Call `observer` after every commit, in the loop."""
 
 
-class Delivery:
+class Delivery(Roster):
     """The pump. Join a connection, add sources to it, leave when it has ended."""
 
     def __init__(
         self, journal: Observable, *, limits: DeliveryLimits | None = None, witness: Witness | None = None
     ) -> None:
-        self.limits = limits or DeliveryLimits()
-        self._witness = witness
-        self._shots = Shots(self.limits)
-        self._lanes: dict[Connection, Lane] = {}
-        self._topics: dict[Log, Topic] = {}
+        super().__init__(limits or DeliveryLimits(), witness)
         self._grown: dict[Topic, None] = {}
         self._ready: dict[Lane, None] = {}  # lanes with sources that wait for a turn, and room
         self._full = FullLanes(self.limits, self._look)  # the same without room
@@ -91,56 +84,7 @@ class Delivery:
         self._turn_handle = self._sweep_handle = None
         self._full.close()
 
-    # -- subscriptions ---------------------------------------------------------------------------------------
-
-    def room(self, connection: Connection) -> int:
-        """How many subscriptions the connection may still add."""
-        lane = self._lanes.get(connection)
-        return max(0, self.limits.subscriptions - (len(lane.sources) if lane is not None else 0))
-
-    def follows(self, connection: Connection, key: str) -> bool:
-        """Whether it has a subscription by that name already; a new one would replace it."""
-        lane = self._lanes.get(connection)
-        return lane is not None and key in lane.sources
-
-    def subscribe(self, connection: Connection, log: Log, place: Place) -> None:
-        """Bring the log from `place` on, to its end; replaces an earlier subscription to the same request. Nothing is
-        sent before the loop's next turn, so a reply that is written now comes first. Raises: ProtocolError
-        too_many_subscriptions."""
-        lane = self.lane(connection, log.key.request_id)
-        if lane is None:
-            return
-        topic = self._topics.get(log)
-        if topic is None:
-            topic = self._topics[log] = Topic(log)
-        subscription = Subscription(lane, topic, place, self._shots, self.limits)
-        topic.subscriptions[subscription] = None
-        self.add(subscription)
-        if self._witness is not None:
-            self._witness.began(subscription)
-
-    def unsubscribe(self, connection: Connection, key: str) -> bool:
-        """Stop bringing it; False if it was not followed."""
-        lane = self._lanes.get(connection)
-        source = lane.sources.get(key) if lane is not None else None
-        if source is not None:
-            self._end(source)
-        return source is not None
-
-    def lane(self, connection: Connection, key: str) -> Lane | None:
-        """The lane on which a new source named `key` may be made; None if the connection has ended meanwhile. Raises:
-        ProtocolError too_many_subscriptions."""
-        if not self.follows(connection, key) and not self.room(connection):
-            raise ProtocolError("too_many_subscriptions")
-        return self._lanes.get(connection)
-
-    def add(self, source: Source) -> None:
-        """Read from this source from now on; one with the same key on the same connection ends."""
-        earlier = source.lane.sources.get(source.key)
-        if earlier is not None:
-            self._end(earlier)
-        source.lane.sources[source.key] = source
-        self.wake(source)
+    # -- sources ---------------------------------------------------------------------------------------------
 
     def wake(self, source: Source) -> None:
         """There may be something to pull."""
@@ -149,29 +93,11 @@ class Delivery:
             self._serve_soon(source.lane)
 
     def _end(self, source: Source) -> None:
-        source.ended = True
-        lane = source.lane
-        if lane.sources.get(source.key) is source:
-            del lane.sources[source.key]
-        if source.queued:
-            source.queued = False
-            lane.behind.remove(source)
-        source.detach()
-        if isinstance(source, Subscription):
-            if self._witness is not None:
-                self._witness.ended(source)
-            if not source.topic.subscriptions:
-                self._topics.pop(source.topic.log, None)
-                self._grown.pop(source.topic, None)
+        super()._end(source)
+        if isinstance(source, Subscription) and not source.topic.subscriptions:
+            self._grown.pop(source.topic, None)
 
     # -- notices ---------------------------------------------------------------------------------------------
-
-    def following(self) -> list[tuple[Log, list[Connection]]]:
-        """The logs that are followed, and the connections that do."""
-        return [
-            (log, [source.lane.connection for source in topic.subscriptions])
-            for log, topic in self._topics.items()
-        ]
 
     def notify(self, notice: Notice, connections: Sequence[Connection] | None = None) -> None:
         """Tell these connections (or all) something that is in no log; who has no room, or was told something of that

@@ -21,12 +21,13 @@ Page = tuple[list[Summary], str | None]
 
 class Filter(NamedTuple):
     """What is asked of a request: one of these statuses (none: any), this agent, this in its title, at least one tool
-    call."""
+    call, this chat."""
 
     status: frozenset[Status] = frozenset()
     agent: str | None = None
     text: str | None = None
     tools: bool = False
+    chat_id: str | None = None
 
     @property
     def live(self) -> bool:
@@ -39,6 +40,7 @@ class Filter(NamedTuple):
             (not self.status or row.status in self.status)
             and (self.agent is None or row.agent == self.agent)
             and (not self.tools or row.tools > 0)
+            and (self.chat_id is None or row.chat_id == self.chat_id)
             and (self.text is None or self.text.casefold() in title_of(row).casefold())
         )
 

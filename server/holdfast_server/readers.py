@@ -37,7 +37,8 @@ WAITING_SPANS_MAX: Final = 10_000
 """Spans that wait for a history in trouble, a few MB; beyond it the oldest requests' are dropped."""
 
 SWEEP_REQUESTS: Final = 200
-"""Requests of which a sweep looks whether they are there still: a row each."""
+"""Requests of which a sweep looks whether they are there still, a row each; and twice as many as were written since the
+last one, so that what is purged is forgotten sooner than as much comes after it, however busy the server is."""
 
 log = structlog.get_logger(__name__)
 
@@ -99,6 +100,7 @@ class Readers:
         self._count = 0
         self._gone: set[Key] = set()
         self._place: Key | None = None
+        self._written_since = 0  # rows, since the last sweep
         self._flushing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._trouble = False
@@ -209,6 +211,7 @@ class Readers:
                     self._trouble = True
                     return
                 self._trouble = False
+                self._written_since += len(batch)
                 self._gone -= gone
                 for key, rows in batch.items():
                     self._written(key, rows)
@@ -233,18 +236,26 @@ class Readers:
         next call goes on. Raises: StoreError."""
         if self._rows is None:
             return
-        keys = await self._rows.page(self._place, SWEEP_REQUESTS)
-        self._place = keys[-1] if len(keys) == SWEEP_REQUESTS else None
-        gone: list[Key] = []
-        for key in keys:
-            try:
-                await head(key)
-            except UnknownRequest:
-                gone.append(key)
-            except Damaged:
-                continue
-        if gone:
-            await self._rows.add({}, gone)
+        due, self._written_since = SWEEP_REQUESTS + 2 * self._written_since, 0
+        while due > 0:
+            due -= SWEEP_REQUESTS
+            keys = await self._rows.page(self._place, SWEEP_REQUESTS)
+            gone = [key for key in keys if not await _is_there(head, key)]
+            if gone:
+                await self._rows.add({}, gone)
+            self._place = keys[-1] if len(keys) == SWEEP_REQUESTS else None
+            if self._place is None:
+                return
+
+
+async def _is_there(head: Callable[[Key], Awaitable[object]], key: Key) -> bool:
+    try:
+        await head(key)
+    except UnknownRequest:
+        return False
+    except Damaged:
+        return True
+    return True
 
 
 def merged(rows: Sequence[ReaderRow]) -> list[ReaderRow]:

@@ -185,6 +185,9 @@ class Requests:
     ) -> tuple[list[RequestRow], str | None]:
         """Requests newest first, those that fit, and the mark for the next page; it may hold fewer than `limit` and have
         one all the same. Owner None: everybody's, each with its owner's name (for operators). Raises: Unavailable."""
+        # Chats are found by their owners: for everybody's, the store would read every row there is.
+        if owner is None and chat_id is not None:
+            which, chat_id = which._replace(chat_id=chat_id), None
 
         async def read(limit: int, before: str | None) -> Page:
             return await self._journal.summaries(

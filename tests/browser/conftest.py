@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.browser import Chromium, Visitors
+from tests.support.page_words import People
 from tests.support.programs import PAGE
 from tests.support.serving import Server, openai_toml
 from tests.support.upstream import Upstream
@@ -77,3 +78,11 @@ async def server(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Server]:
     """A real server process over a folder of its own, whose one agent asks the scripted model."""
     async with Server(tmp_path / "server", toml=openai_toml(upstream.base_url)) as process:
         yield process
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def people(page_of: Visitors) -> AsyncIterator[People]:
+    """Those who take part. At the end every digest that any of their pages compared must have matched."""
+    everybody = People(page_of)
+    yield everybody
+    everybody.assert_verified()

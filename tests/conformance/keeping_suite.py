@@ -61,6 +61,16 @@ class KeepingSuite(StoreBench):
             rest, _ = await store.summaries(ANN, active=False, chat_id=None, limit=9, before=str(row.number))
             assert rest == rows[place + 1 :]
 
+    @pytest.mark.parametrize("mark", ["9" * 200, "-1", "1e3", "x", ""])
+    async def test_what_is_no_mark_begins_at_the_newest(
+        self, store: Store, scribe: Scribe, mark: str
+    ) -> None:
+        """A mark that no list gave, of whatever length, is as good as none."""
+        await scribe.ended("r1")
+        await store.compact()
+        rows, _ = await store.summaries(ANN, active=False, chat_id=None, limit=3, before=mark)
+        assert [row.key.request_id for row in rows] == ["r1"]
+
     async def test_a_row_says_what_happened(self, store: Store, scribe: Scribe) -> None:
         """When it was taken up, what it used and how many tools were called: the same live, ended and packed."""
         held = await scribe.running("r1")

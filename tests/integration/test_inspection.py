@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import structlog
 from aiohttp import ClientSession
 
@@ -272,6 +273,27 @@ async def test_lists_can_be_filtered(tmp_path: Path) -> None:
         page = await ann.ask("list_requests", status=["queued"], limit=1)
         rest = await ann.ask("list_requests", status=["queued"], limit=1, before=page["next"])
         assert [row["request_id"] for row in page["requests"] + rest["requests"]] == ["r3", "r2"]
+
+
+async def test_everybodys_requests_of_a_chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its owner a chat is looked for among so many rows at a time: the store is never asked to read all."""
+    monkeypatch.setattr("holdfast_server.filters.SCANNED_ROWS_MAX", 2)
+    monkeypatch.setattr("holdfast_server.filters.SCANNED_AT_ONCE", 2)
+    async with serving(Rig(tmp_path)) as rig, rig.connect() as ws, rig.connect(token="ops-token") as theirs:
+        ann, ops = Client(ws), Client(theirs)
+        for number in range(4):
+            request = {
+                "request_id": f"r{number}",
+                "chat_id": "one" if number in (0, 3) else "other",
+                "text": "?",
+            }
+            await ann.ask("submit", request=request, follow=False)
+        found, mark, pages = [], None, 0
+        while pages == 0 or mark is not None:
+            reply = await ops.ask("list_requests", everyone=True, chat_id="one", before=mark)
+            found += [row["request_id"] for row in reply.get("requests", [])]
+            mark, pages = reply.get("next"), pages + 1
+        assert (found, pages) == (["r3", "r0"], 2)
 
 
 async def test_new_commands_are_within_the_rate(tmp_path: Path) -> None:

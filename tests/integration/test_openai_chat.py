@@ -179,7 +179,7 @@ async def test_a_stream_that_stalls_times_out():
 async def test_a_server_that_does_not_begin_times_out():
     """No first byte within the first clock."""
     script = Script(slow_first_ms=60_000)
-    async with node(clocks=Clocks(first_output_s=0.3, stall_s=5, total_s=30)) as bench:
+    async with node(clocks=Clocks(first_output_s=2, stall_s=5, total_s=30)) as bench:
         transcript = await bench.ask(script)
         assert transcript.outcome is not None
         assert (transcript.status, transcript.outcome.code) == ("timed_out", "first_output")

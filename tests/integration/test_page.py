@@ -22,6 +22,7 @@ from holdfast_server.doors import health
 from holdfast_server.doors.headers import STRICT, secure
 from holdfast_server.doors.page import PageDoor
 from holdfast_server.doors.page_files import read_page
+from holdfast_server.listening import TAKEN_MS, listen
 
 SCRIPT = b"export const greeting = 'hello';\n" * 40
 BR = b"these bytes stand for brotli's"
@@ -66,8 +67,7 @@ async def serving(folder: Path, **options: float) -> AsyncIterator[URL]:
     PageDoor(files, **options).add_routes(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    await web.SockSite(runner, listen("127.0.0.1", 0)).start()
     try:
         yield URL(f"http://127.0.0.1:{runner.addresses[0][1]}")
     finally:
@@ -268,6 +268,33 @@ async def test_who_reads_too_slowly_is_cut_off(folder: Path, http: aiohttp.Clien
             assert await asyncio.to_thread(waiting.poll, 10_000), "still connected"
 
 
+async def test_who_asks_on_and_reads_nothing_is_cut_off(folder: Path) -> None:
+    """Files do not pile up for who asks for many on one connection and takes none: the connection ends."""
+    (folder / "assets" / "app-0a1b2c3d.js").write_bytes(bytes(60_000))
+    async for url in serving(folder, piece_s=0.2):
+        with socket.socket() as idle:
+            idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            idle.connect((str(url.host), url.port or 0))
+            asked = b"GET /assets/app-0a1b2c3d.js HTTP/1.1\r\nHost: x\r\n\r\n" * 200
+            idle.sendall(asked)
+            waiting = select.poll()
+            waiting.register(idle, 0)
+            assert await asyncio.to_thread(waiting.poll, 10_000), "still connected"
+
+
+async def test_the_end_of_a_file_is_not_kept_for_who_does_not_take_it(folder: Path) -> None:
+    """Also when all of a file that is left fits into what the connection buffers, who takes none of it is cut off."""
+    (folder / "assets" / "app-0a1b2c3d.js").write_bytes(bytes(150_000))
+    async for url in serving(folder, piece_s=0.1):
+        with socket.socket() as idle:
+            idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            idle.connect((str(url.host), url.port or 0))
+            idle.send(b"GET /assets/app-0a1b2c3d.js HTTP/1.1\r\nHost: x\r\n\r\n")
+            waiting = select.poll()
+            waiting.register(idle, 0)
+            assert await asyncio.to_thread(waiting.poll, 10_000), "still connected"
+
+
 async def test_a_full_house_says_so(folder: Path, http: aiohttp.ClientSession, monkeypatch) -> None:
     """When every place is taken for too long the answer is 503 with a sentence; when one is free again it is the file."""
     monkeypatch.setattr("holdfast_server.doors.page.SENDING_MAX", 1)
@@ -349,3 +376,12 @@ async def living(node: Node) -> AsyncIterator[URL]:
         yield URL(f"http://127.0.0.1:{node.port}")
     finally:
         await node.stop()
+
+
+def test_connections_inherit_how_long_bytes_may_lie_there() -> None:
+    """Whatever door a connection comes through, the kernel ends it when what it was sent stays untaken."""
+    with listen("127.0.0.1", 0) as door, socket.create_connection(door.getsockname()):
+        select.select([door], [], [], 10)
+        accepted, _ = door.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == TAKEN_MS

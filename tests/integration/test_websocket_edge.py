@@ -149,8 +149,8 @@ async def test_who_is_there(tmp_path: Path) -> None:
             assert await closed(ws) == 4401
         async with rig.connect(token=None) as ws:
             client = Client(ws)
-            assert (await client.ask("hello", token="bob-token"))["user"] == "bob"
-            assert (await client.ask("hello", token="bob-token"))["user"] == "bob"
+            assert (await client.ask("hello", token="bob-token"))["user"] == "acme/bob"
+            assert (await client.ask("hello", token="bob-token"))["user"] == "acme/bob"
             await client.send({"type": "hello", "ref": 9, "token": "ann-token"})
             assert await closed(ws) == 4401
         async with rig.connect(token=None, ping_interval=0.05) as ws:  # pings are no hello

@@ -35,6 +35,10 @@ PIECE_BYTES: Final = 64 * 1024
 PIECE_S: Final = 30.0
 """How long a reader may take for a piece: 2 kB/s, which is slower than any network that a page can be used over."""
 
+LOOK_S: Final = 0.005
+LOOK_S_MAX: Final = 0.25
+"""How often it is looked whether the end of a file was taken, at first and later."""
+
 SENDING_MAX: Final = 1_000
 """Files on their way at once: with a piece written and one buffered for each, at most 128 MB."""
 
@@ -121,9 +125,19 @@ class PageDoor:
                 async with asyncio.timeout(self._piece_s):
                     await response.write(view[start : start + PIECE_BYTES])
             await response.write_eof()
+            await self._emptied(request.transport)
         except TimeoutError:
             if request.transport is not None:
                 linger_none(request.transport)
                 request.transport.abort()
         except ConnectionError:
             pass  # the reader went: there is nobody left to answer
+
+    async def _emptied(self, transport: asyncio.Transport | None) -> None:
+        """Wait until the kernel has it all: else who asks for a thousand files on one connection and reads none would have
+        them all kept here. Raises: TimeoutError."""
+        look_s = LOOK_S
+        async with asyncio.timeout(2 * self._piece_s):
+            while transport is not None and transport.get_write_buffer_size():
+                await asyncio.sleep(look_s)
+                look_s = min(2 * look_s, LOOK_S_MAX)

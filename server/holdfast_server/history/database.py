@@ -96,6 +96,7 @@ class Database:
     def _upgrade(self, prepare: Callable[[Connection], None]) -> None:
         from alembic import command
         from alembic.config import Config
+        from alembic.util import CommandError
 
         if self.sqlite and self.url.database and self.url.database != ":memory:":
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -112,6 +113,11 @@ class Database:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
                 prepare(connection)
+        except CommandError as error:  # it stands at a revision that this release does not have
+            raise Unavailable(
+                f"the history at {self._shown()} was written by a newer release; run that one, or put back what was "
+                f"saved before the upgrade ({error})"
+            ) from error
         finally:
             engine.dispose()
 

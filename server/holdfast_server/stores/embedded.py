@@ -59,6 +59,9 @@ MEMORY_BYTES_MAX: Final = 64 * 1024 * 1024
 
 log = structlog.get_logger(__name__)
 
+MARK_DIGITS_MAX: Final = 18
+"""Of a number that SQLite holds; a longer mark is none of ours."""
+
 _ENCODER: Final = msgspec.msgpack.Encoder()
 
 
@@ -263,7 +266,11 @@ class EmbeddedStore:
     async def summaries(
         self, owner: Owner | None, *, active: bool, chat_id: str | None, limit: int, before: str | None
     ) -> tuple[list[Summary], str | None]:
-        below = int(before) if before is not None and before.isdecimal() else None
+        below = (
+            int(before)
+            if before is not None and before.isdecimal() and len(before) <= MARK_DIGITS_MAX
+            else None
+        )
         journals = self._journals
         rows: dict[int, Summary] = {}
         packings = -1

@@ -86,6 +86,19 @@ async def test_a_start_is_whole_or_not_at_all(tmp_path: Path) -> None:
     await chats.close()
 
 
+async def test_a_history_of_a_newer_release(tmp_path: Path) -> None:
+    """Who goes back to an older release is told so in one sentence, and nothing is changed."""
+    path = tmp_path / "history.db"
+    chats = history_at(path)
+    await chats.start()
+    await chats.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(Unavailable, match=r"history\.db was written by a newer release"):
+        await history_at(path).start()
+    assert query(path, "SELECT version_num FROM alembic_version") == [("9999",)]
+
+
 async def test_a_file_that_is_no_history(tmp_path: Path) -> None:
     """What cannot be opened is one sentence that names the file."""
     path = tmp_path / "history.db"

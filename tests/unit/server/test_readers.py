@@ -275,6 +275,27 @@ def test_a_sweep_forgets_what_belongs_to_no_journal(monkeypatch: pytest.MonkeyPa
     staged(scene)
 
 
+def test_sweeps_keep_up_with_what_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much is followed between two sweeps, they look at twice as much: what was purged does not pile up."""
+    monkeypatch.setattr(module, "SWEEP_REQUESTS", 2)
+
+    async def scene(s: Scene, hall: Hall) -> None:
+        async def purged(key: Key) -> None:
+            raise UnknownRequest(key.request_id)
+
+        for number in range(9):
+            pen = await s.desk.run(f"r{number}")
+            s.follow(hall.connect(), pen)
+            await pen.end()
+        await s.settle()
+        await hall.readers.flush()
+        assert len(hall.rows.rows) == 9
+        await hall.readers.sweep(purged)
+        assert hall.rows.rows == {}
+
+    staged(scene)
+
+
 def test_what_a_client_calls_itself_is_only_text() -> None:
     """It is cut to its bound and has nothing that a terminal or a line obeys; saying hello again renames it."""
 

@@ -140,6 +140,61 @@ describe("ChunkTeller", () => {
     );
   });
 
+  it("takes back a tool call, a source and an ended text that are others now, though no fewer parts are shown", async () => {
+    const call = tool("done", ["{}"], "1");
+    const source = (url: string): Part => ({ kind: "source", at: 1, id: "s", url, title: "" }) as Part;
+    const replaced: [Part, Part][] = [
+      [call, { ...call, call_id: "t-2" } as Part],
+      [call, tool("called", ["{}"])],
+      [source("https://one.example"), source("https://two.example")],
+      [text(["Done."], false), text(["Done. And more."], false)],
+    ];
+    for (const [before, after] of replaced) {
+      const { message, chunks } = await folded([{ parts: [before] }, { parts: [after], outcome: DONE }]);
+      expect(chunks.filter(({ type }) => type === "reset-step")).toHaveLength(1);
+      expect(message.parts.filter(({ type }) => type !== "step-start")).toHaveLength(1);
+    }
+  });
+
+  it("tells data again in its place, and only when it changed", async () => {
+    const data = (percent: number): Part =>
+      ({ kind: "data", at: 1, name: "load", data: { percent } }) as Part;
+    const { message, chunks } = await folded([
+      { parts: [data(1)] },
+      { parts: [data(1)] },
+      { parts: [data(2)], outcome: DONE },
+    ]);
+    expect(chunks.filter(({ type }) => type === "data-load")).toHaveLength(2);
+    expect(message.parts).toContainEqual(
+      expect.objectContaining({ type: "data-load", data: { percent: 2 } }),
+    );
+  });
+
+  it("waits for the log where the feed knows the outcome first, and takes nothing back while a snapshot comes", () => {
+    const teller = new ChunkTeller("r-1");
+    teller.tell({ ...QUIET, parts: [text(["Hel"])] });
+    expect(teller.tell({ ...QUIET, parts: [text(["Hel"])], outcome: DONE, sync: "live" })).toEqual([]);
+    expect(teller.tell({ ...QUIET, parts: [], sync: "snapshot" })).toEqual([]);
+    const last = teller.tell(stateOf({ parts: [text(["Hello."], false)], outcome: DONE }));
+    expect(last[0]).toEqual({ type: "text-delta", id: "r-1.0.0", delta: "lo." });
+    expect(teller.ended).toBe(true);
+  });
+
+  it("tells status and attempt once there is something to see", () => {
+    const teller = new ChunkTeller("r-1");
+    const metadata = (state: Partial<AnswerState>) =>
+      teller.tell({ ...QUIET, ...state }).filter(({ type }) => type === "message-metadata");
+    expect(metadata({ status: "queued", agent: "" })).toEqual([]);
+    expect(metadata({ status: "running" })).toEqual([]);
+    expect(metadata({ parts: [text(["Hel"])] })).toMatchObject([
+      { messageMetadata: { status: "running", agent: "demo" } },
+    ]);
+    expect(metadata({ parts: [text(["Hel"])] })).toEqual([]);
+    expect(metadata({ parts: [text(["Hel"])], attempt: 2 })).toMatchObject([
+      { messageMetadata: { attempt: 2 } },
+    ]);
+  });
+
   it("ends in an error when the request failed, and in an abort when it was cancelled", async () => {
     const failed = {
       type: "failed",

@@ -21,12 +21,12 @@ export interface HoldfastTransportOptions {
   /** A client that its owner has started, and closes. */
   readonly client: Client;
   /** The agent to ask; otherwise the chat's own, or the server's default. */
-  readonly agent?: string;
+  readonly agent?: string | undefined;
   /** What `stop()` means: end the request (`cancel`, the default), or only stop reading it. `useChat` stops the chat that it
    * made itself when its component goes; a `Chat` that was made outside and is given as `chat` stays. */
-  readonly abort?: "cancel" | "detach";
+  readonly abort?: "cancel" | "detach" | undefined;
   /** The options of a submit, from the `body` that was given to sendMessage. */
-  readonly options?: (body: object) => Record<string, unknown>;
+  readonly options?: ((body: object) => Record<string, unknown>) | undefined;
 }
 
 type Sending<M extends UIMessage> = Parameters<ChatTransport<M>["sendMessages"]>[0];

@@ -9,15 +9,22 @@ import { loadMarkdown } from "./answer/index.ts";
 import { loadMenu } from "./design/index.ts";
 import { ModelProvider } from "./model/index.ts";
 import { frameBatch } from "./shell/batch.ts";
-import { readToken } from "./shell/token.ts";
+import { watchForNewVersion } from "./shell/newVersion.ts";
+import { readToken, readUser, rememberUser } from "./shell/token.ts";
 
 const client = new Client({
   token: readToken(),
+  user: readUser(),
   name: "holdfast-page",
   outbox: indexedDbOutbox("holdfast"),
   batch: frameBatch,
 });
+client.connection.subscribe(() => {
+  const { phase, user } = client.connection.get();
+  if (phase === "online") rememberUser(user);
+});
 client.start();
+watchForNewVersion(() => client.connection.get().phase === "online");
 
 createRoot(document.getElementById("root")!).render(
   <StrictMode>

@@ -11,12 +11,46 @@ function say(message: FrameMessage): void {
   window.parent.postMessage(message, "*");
 }
 
+/** The page's colours (design/tokens.css): this page has no origin and cannot ask for them. */
+const LIGHT = {
+  darkMode: false,
+  background: "#f4f2ed",
+  primaryColor: "#ffffff",
+  primaryTextColor: "#1e1c19",
+  primaryBorderColor: "#8f897c",
+  secondaryColor: "#dcebea",
+  tertiaryColor: "#edeae3",
+  lineColor: "#67625a",
+  textColor: "#1e1c19",
+  edgeLabelBackground: "#f4f2ed",
+  noteBkgColor: "#f8ebcf",
+  noteTextColor: "#1e1c19",
+  noteBorderColor: "#c8c2b5",
+};
+const DARK = {
+  darkMode: true,
+  background: "#131211",
+  primaryColor: "#2a2825",
+  primaryTextColor: "#ece9e2",
+  primaryBorderColor: "#7d786d",
+  secondaryColor: "#1a3839",
+  tertiaryColor: "#22211e",
+  lineColor: "#a09a8f",
+  textColor: "#ece9e2",
+  edgeLabelBackground: "#131211",
+  noteBkgColor: "#392c12",
+  noteTextColor: "#ece9e2",
+  noteBorderColor: "#4d4a43",
+};
+
 async function draw(source: string, dark: boolean): Promise<void> {
   const drawing = ++drawings;
   mermaid.initialize({
     startOnLoad: false,
     securityLevel: "strict",
-    theme: dark ? "dark" : "neutral",
+    theme: "base",
+    look: "classic",
+    themeVariables: dark ? DARK : LIGHT,
     maxTextSize: DIAGRAM_CHARS_MAX,
     fontFamily: "system-ui, sans-serif",
     suppressErrorRendering: true,

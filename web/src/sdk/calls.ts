@@ -66,7 +66,12 @@ export class Calls {
   /** Nobody will be answered any more. */
   close(): void {
     this.#closed = true;
-    for (const { reject } of [...this.#waiting.values()]) reject(closed());
+    this.drop(closed());
+  }
+
+  /** Nobody who waits now will be answered. */
+  drop(error: CommandError): void {
+    for (const { reject } of [...this.#waiting.values()]) reject(error);
   }
 }
 

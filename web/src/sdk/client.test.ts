@@ -346,6 +346,64 @@ describe("following", () => {
     expect(socket.all("subscribe")).toHaveLength(2);
   });
 
+  it("asks again for each that was put off in its own time, not for all with the first", async () => {
+    const dice = [0.01, 0.9, 0.9];
+    const rig = new Rig({ random: () => dice.shift() ?? 0.9 });
+    const socket = await rig.online();
+    for (const id of ["a", "b", "c"]) rig.client.answer(id).hold();
+    for (const { ref } of socket.all("subscribe"))
+      await say(socket, { type: "error", ref, code: "rate_limited", message: "", retryable: true });
+    rig.clock.advance(100);
+    expect(socket.all("subscribe").map((frame) => frame.request_id)).toEqual(["a", "b", "c", "a"]);
+    rig.clock.advance(1_000);
+    expect(socket.all("subscribe")).toHaveLength(6);
+  });
+
+  it("says that a request is not there any more when the server forgot it, and lets whoever waits know", async () => {
+    const rig = new Rig();
+    const socket = await following(rig);
+    await say(socket, page("r", 0, ...BEGIN, delta("Hel")));
+    const next = await rig.reconnect();
+    const { ref } = next.last("subscribe");
+    const ended = rig.client.answer("r").ended;
+    await say(next, { type: "error", ref, code: "unknown_request", message: "No such request of yours." });
+    await expect(ended).rejects.toMatchObject({ code: "lost" });
+    expect(rig.client.answer("r").state.get()).toMatchObject({
+      sync: "lost",
+      lostReason: "No such request of yours.",
+    });
+    expect((await rig.reconnect()).all("subscribe")).toEqual([]);
+  });
+
+  it("survives being closed, held and released in any state", async () => {
+    const rig = new Rig();
+    rig.client.start();
+    const release = rig.client.answer("r").hold();
+    rig.client.close();
+    rig.socket.open();
+    release();
+    rig.client.answer("r").hold()();
+    rig.client.start();
+    rig.client.retryNow();
+    rig.client.setToken("x");
+    rig.clock.advance(600_000);
+    await settle();
+    expect(rig.sockets).toHaveLength(1);
+    expect(rig.clock.waiting).toBe(0);
+    await expect(rig.client.call("list_agents", {})).rejects.toMatchObject({ code: "closed" });
+  });
+
+  it("follows once, however often it is held and released, and leaves nothing behind", async () => {
+    const rig = new Rig();
+    const socket = await rig.online();
+    const before = rig.clock.waiting;
+    for (let turn = 0; turn < 1_000; turn++) rig.client.answer(`r${turn % 3}`).hold()();
+    expect(socket.all("subscribe")).toHaveLength(3);
+    rig.clock.advance(2_000);
+    expect(socket.all("unsubscribe")).toHaveLength(3);
+    expect(rig.clock.waiting).toBe(before);
+  });
+
   it("shows the same however the log is cut into pages and connections", async () => {
     const events = [
       ...BEGIN,
@@ -396,6 +454,16 @@ describe("feed", () => {
     expect(rig.client.feed.ready.get()).toBe(true);
     expect(news).toEqual([2]);
     expect((await rig.reconnect()).last("watch")).toMatchObject({ cursor: "2-0.aa" });
+  });
+
+  it("believes a log that was put back from a copy, though its versions are lower", async () => {
+    const rig = new Rig();
+    const socket = await rig.online();
+    await say(socket, { type: "feed", next: "9-0.aa", events: [row(9, { title: "later" })] });
+    await say(socket, { type: "feed", next: "3-0.aa", reset: "ahead", events: [row(3, { title: "copy" })] });
+    expect(rig.client.feed.requests.get().get("r")).toMatchObject({ version: 3, title: "copy" });
+    await say(socket, { type: "feed", next: "4-0.aa", events: [row(2)] });
+    expect(rig.client.feed.requests.get().get("r")?.version).toBe(3);
   });
 
   it("asks what has become of running requests that a snapshot does not name", async () => {

@@ -58,9 +58,11 @@ export class Client {
     const { batch = (run) => queueMicrotask(run) } = options;
     this.#batch = (run) => batch(run);
     const url = websocketUrl(options.url);
-    this.#session = new Session({ token: options.token ?? null, name: options.name ?? "" });
+    const { user = "" } = options;
+    this.#session = new Session({ token: options.token ?? null, name: options.name ?? "", user });
     this.#connection = new Connection({
       url: () => url,
+      user,
       session: this.#session,
       WebSocket: options.WebSocket ?? WebSocket,
       random: this.#random,
@@ -80,6 +82,7 @@ export class Client {
     this.#calls = new Calls(this.#session, this.#connection, this.#timers);
     this.#outbox = new Outbox({
       store: options.outbox ?? memoryOutbox(),
+      owner: user || null,
       now: this.#now,
       random: this.#random,
       timers: this.#timers,
@@ -92,7 +95,11 @@ export class Client {
         if (answer?.isHeld) this.#session.follow(answer.follower());
         this.#connection.flush();
       },
-      withdrawn: (requestId) => this.#shelf.get(requestId)?.withdrawn(),
+      withdrawn: (requestId, doubtful) => {
+        this.#shelf.get(requestId)?.withdrawn();
+        // Should the server have it after all, it is not to run. That it does not know it is the better news.
+        if (doubtful) this.call("cancel", { request_id: requestId }).catch(() => {});
+      },
     });
     this.outbox = this.#entries;
     this.notices = this.#notices;
@@ -115,7 +122,7 @@ export class Client {
     if (this.#started || this.#closed) return;
     this.#started = true;
     this.#session.watch();
-    void this.#outbox.start();
+    void this.#outbox.start().then(() => this.#outboxKnown());
     this.#connection.start();
   }
 
@@ -134,7 +141,8 @@ export class Client {
     this.#connection.retryNow();
   }
 
-  /** Be somebody, or somebody else: connects anew with this token. */
+  /** Be somebody, or somebody else: connects anew with this token. If the server says that it is another user than before,
+   * all that was known, asked and followed is dropped; what the former user had not sent waits in the store for them. */
   setToken(token: string | null): void {
     this.#session.token = token;
     this.#connection.renew();
@@ -191,7 +199,8 @@ export class Client {
     await this.call("decide", { request_id: requestId, wait_id: waitId, digest, decision });
   }
 
-  /** Take back a submit that has not been sent, or was refused. False if it may have reached the server. */
+  /** Take back a submit that is not on its way, or was refused; false if it is on its way. One that the server may have
+   * nevertheless (a page that is gone may have sent it) is cancelled there. */
   async withdraw(requestId: string): Promise<boolean> {
     return this.#outbox.withdraw(requestId);
   }
@@ -199,6 +208,11 @@ export class Client {
   /** Try a refused submit again. */
   retry(requestId: string): void {
     this.#outbox.retry(requestId);
+  }
+
+  /** Take back what waits to be sent as whoever is here: they leave this browser. */
+  async clearOutbox(): Promise<void> {
+    await this.#outbox.clear();
   }
 
   /** Send any command, and get its reply: over whichever connection, however long that takes, unless `timeoutMs` says
@@ -211,10 +225,21 @@ export class Client {
 
   #held(answer: Answer): void {
     this.#shelf.hold(answer);
-    const following = answer.follower();
-    if (following.state !== "ended" && !answer.isUnsent) this.#session.follow(following);
+    this.#follow(answer);
     this.#connection.flush();
     answer.changed();
+  }
+
+  #follow(answer: Answer): void {
+    const following = answer.follower();
+    // What waits to be sent, or may for all that is known yet, cannot be followed: the server would know nothing of it.
+    if (following.state !== "ended" && this.#outbox.loaded && !answer.isUnsent)
+      this.#session.follow(following);
+  }
+
+  #outboxKnown(): void {
+    for (const answer of this.#shelf.held) if (answer.following?.state !== "lost") this.#follow(answer);
+    this.#connection.flush();
   }
 
   #released(answer: Answer): void {
@@ -240,7 +265,11 @@ export class Client {
 
   #happened(happening: Happening): void {
     switch (happening.type) {
+      case "replaced":
+        this.#replaced();
+        return;
       case "welcomed":
+        void this.#outbox.belongTo(happening.welcome.user).then(() => this.#outboxKnown());
         this.#outbox.pump();
         return;
       case "replied":
@@ -275,6 +304,18 @@ export class Client {
     }
   }
 
+  /** What the user before had asked and was told is nobody's here any more. */
+  #replaced(): void {
+    const error = new CommandError("replaced", "Somebody else signed in before the server answered.");
+    this.#calls.drop(error);
+    this.feed.clear();
+    this.#notices.set([]);
+    for (const answer of this.#shelf.all) {
+      answer.forget();
+      answer.refused(error);
+    }
+  }
+
   /** Ask what has become of requests that a snapshot of the feed did not name. */
   #settle(requestIds: readonly string[]): void {
     for (let start = 0; start < requestIds.length; start += LIMITS.probes_per_command_max) {
@@ -295,8 +336,8 @@ export class Client {
     this.#notices.set([...this.#notices.get(), { ...notice, at: this.#now() }].slice(-NOTICES_MAX));
   }
 
-  #outboxChanged(requestId: string): void {
-    this.#shelf.get(requestId)?.changed();
+  #outboxChanged(requestId: string | null): void {
+    if (requestId !== null) this.#shelf.get(requestId)?.changed();
     this.#dirtyOutbox = true;
     this.#schedule();
   }
@@ -321,14 +362,16 @@ export class Client {
     this.#scheduled = false;
     const answers = [...this.#dirty];
     this.#dirty.clear();
+    // What has become of a request is told before that it left the outbox: who sees it leave asks why.
+    for (const answer of answers) answer.flush();
     if (this.#dirtyOutbox) {
       this.#dirtyOutbox = false;
       const entries = this.#outbox.entries();
-      this.#connection.note({ unsent: entries.filter((entry) => entry.state !== "refused").length });
+      const unsent = entries.filter((entry) => entry.state !== "refused").length;
+      this.#connection.note({ unsent, durable: this.#outbox.durable });
       this.#entries.set(entries);
     }
     this.feed.flush();
-    for (const answer of answers) answer.flush();
   }
 
   #entryChange(): Promise<void> {

@@ -40,7 +40,7 @@ describe("connection", () => {
     expect(state(rig)).toMatchObject({ phase: "online", tries: 0, reason: "", server: "test", user: "u" });
   });
 
-  it.each([1001, 1005, 1006, 1011, 1012, 1013, 4408, 4410, 4429, 4999])(
+  it.each([1000, 1001, 1005, 1006, 1011, 1012, 1013, 4408, 4410, 4429, 4999])(
     "reconnects after %i",
     async (code) => {
       const rig = new Rig();
@@ -49,7 +49,7 @@ describe("connection", () => {
     },
   );
 
-  it.each([1000, 1002, 1003, 1007, 1009, 4400, 4403, 4406])(
+  it.each([1002, 1003, 1007, 1009, 4400, 4403, 4406])(
     "does not reconnect by itself after %i",
     async (code) => {
       const rig = new Rig();
@@ -127,8 +127,66 @@ describe("connection", () => {
     rig.clock.sleep(3_600_000);
     expect(socket.all("ping")).toHaveLength(before + 1);
     expect(state(rig).phase).toBe("online");
-    rig.clock.advance(5_000);
+    rig.clock.advance(3_000);
     expect(state(rig).phase).toBe("waiting");
+  });
+
+  it("asks at once when the browser says that there is no network, and believes the server more", async () => {
+    const rig = new Rig();
+    const socket = await rig.online();
+    socket.say({ type: "pong", ref: socket.last("ping").ref, at: 1 });
+    rig.world.isOffline = true;
+    rig.world.told?.offline();
+    socket.say({ type: "pong", ref: socket.last("ping").ref, at: 1 });
+    rig.clock.advance(10_000);
+    expect(state(rig).phase).toBe("online");
+    rig.world.told?.offline();
+    rig.clock.advance(1_500);
+    expect(state(rig)).toMatchObject({ phase: "offline", reason: "This device is offline." });
+    rig.world.isOffline = false;
+    rig.world.told?.online();
+    expect(rig.sockets).toHaveLength(2);
+  });
+
+  it("takes nothing for a sign of life after waking but the answer to its ping, or more and more", async () => {
+    const rig = new Rig();
+    const socket = await rig.online();
+    socket.say({ type: "pong", ref: socket.last("ping").ref, at: 1 });
+    rig.world.told?.shown();
+    socket.say({ type: "notice", kind: "storage" }); // was taken in before
+    rig.clock.advance(3_000);
+    expect(state(rig).phase).toBe("online");
+    rig.clock.advance(3_000);
+    expect(state(rig).phase).toBe("waiting");
+  });
+
+  it("finds out that a connection is dead although the clock was set back meanwhile", async () => {
+    const rig = new Rig();
+    await rig.online();
+    rig.clock.turnBack(3_600_000);
+    rig.clock.advance(24_000);
+    expect(rig.sockets.length).toBeGreaterThan(1);
+  });
+
+  it("begins an opening anew that the coming network found under way for long", async () => {
+    const rig = new Rig();
+    rig.client.start();
+    rig.clock.advance(1_000);
+    rig.world.told?.online();
+    expect(rig.sockets).toHaveLength(1);
+    rig.clock.advance(5_000);
+    rig.world.told?.online();
+    expect(rig.sockets).toHaveLength(2);
+  });
+
+  it("does not wait at the next loss for what the server asked before this connection", async () => {
+    const rig = new Rig({ random: () => 0 });
+    const socket = await rig.online();
+    socket.say({ type: "notice", kind: "draining", retry_after_ms: 60_000 });
+    rig.client.setToken("another");
+    (await rig.greet()).end();
+    rig.clock.advance(0);
+    expect(rig.sockets).toHaveLength(3);
   });
 
   it("does not hear a socket any more that it gave up", async () => {

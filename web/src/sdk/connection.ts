@@ -2,29 +2,31 @@
  * The shell around a Session: one WebSocket at a time, kept alive, replaced when it is lost.
  *
  * Whether to try again is read from one table (CLOSE_CODES); what it does not list is a lost network and is tried again.
- * A browser tells a page nothing of the pings that the server sends, and nothing of the time it slept; so silence is met
- * with a ping of our own, and a timer that went off far too late counts as waking up.
+ * So is 1000: this server never says it, and what stands between has no say in whether a person wants their answers.
  */
 import { Backoff } from "./backoff.ts";
 import type { Happening } from "./happenings.ts";
+import { OFFLINE_CHECK_MS, Pulse } from "./pulse.ts";
 import { Cell } from "./readable.ts";
 import { ServerClock } from "./server_clock.ts";
 import type { Session } from "./session.ts";
 import type { ConnectionState, Phase } from "./state.ts";
 import type { Surroundings, Timers } from "./surroundings.ts";
-import { CLOSE_CODES, LIMITS, SUBPROTOCOL, type WelcomeReply } from "./wire.gen.ts";
+import { CLOSE_CODES, SUBPROTOCOL, type WelcomeReply } from "./wire.gen.ts";
 
 /** From the first packet to the welcome; longer than a slow phone network needs. */
 export const OPEN_DEADLINE_MS = 10_000;
 
-/** How long a ping may go unanswered when there is reason to think that the connection is dead. */
-export const CHECK_MS = 5_000;
+/** An opening that is under way for longer when the network comes is begun anew: its first packets may have gone nowhere. */
+export const STALE_OPENING_MS = 2_000;
 
 /** The longest wait that a server may ask for. */
 export const ASKED_WAIT_MS_MAX = 120_000;
 
 export interface ConnectionOptions {
   readonly url: () => string;
+  /** Who is taken to be here until the first welcome. */
+  readonly user: string;
   readonly session: Session;
   readonly WebSocket: typeof WebSocket;
   readonly random: () => number;
@@ -42,6 +44,7 @@ const IDLE: ConnectionState = {
   code: null,
   needsToken: false,
   draining: false,
+  durable: true,
   user: "",
   server: "",
   operator: false,
@@ -56,18 +59,23 @@ export class Connection {
   readonly #backoff: Backoff;
   #socket: WebSocket | null = null;
   #timer: unknown = null;
-  #check: unknown = null;
   #stopListening: (() => void) | null = null;
-  #heardAt = 0;
+  #openingAt = 0;
   #welcomedAt: number | null = null;
-  #heartbeatMs: number = LIMITS.heartbeat_s * 1000;
   #askedWaitMs = 0;
   readonly #clock = new ServerClock();
+  readonly #pulse: Pulse;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.random);
-    this.state = new Cell({ ...IDLE, since: options.now() });
+    this.#pulse = new Pulse({
+      now: options.now,
+      timers: options.timers,
+      ping: () => this.#ping(),
+      dead: (reason) => this.#lost(1006, reason),
+    });
+    this.state = new Cell({ ...IDLE, user: options.user, since: options.now() });
   }
 
   /** How far the server's clock is ahead of this machine's, in ms, as last measured. */
@@ -78,7 +86,7 @@ export class Connection {
   start(): void {
     if (this.#stopListening) return;
     this.#stopListening = this.#options.surroundings.listen({
-      online: () => this.#wake(),
+      online: () => this.#networkBack(),
       shown: () => this.#wake(),
       offline: () => this.#networkGone(),
     });
@@ -97,7 +105,7 @@ export class Connection {
   retryNow(): void {
     const { phase } = this.state.get();
     if (phase === "waiting" || phase === "offline" || phase === "refused") this.#connect();
-    else if (phase === "online") this.check();
+    else if (phase === "online") this.#pulse.check();
   }
 
   /** Begin again, as somebody else or with another token. */
@@ -115,22 +123,11 @@ export class Connection {
     for (const frame of this.#options.session.frames()) socket.send(frame);
   }
 
-  /** Note facts that others know: how many submits wait, whether the server is about to restart. */
-  note(facts: Partial<Pick<ConnectionState, "unsent" | "draining">>, askedWaitMs = 0): void {
+  /** Note facts that others know: how many submits wait, whether they would outlive the page, whether the server is about
+   * to restart. */
+  note(facts: Partial<Pick<ConnectionState, "unsent" | "durable" | "draining">>, askedWaitMs = 0): void {
     this.#askedWaitMs = Math.max(this.#askedWaitMs, Math.min(askedWaitMs, ASKED_WAIT_MS_MAX));
     this.#set(this.state.get().phase, facts);
-  }
-
-  /** Find out whether the connection still stands: a ping that must be answered soon. */
-  check(): void {
-    if (this.#welcomedAt === null || this.#check !== null) return;
-    const { timers, now } = this.#options;
-    const askedAt = now();
-    this.#ping();
-    this.#check = timers.set(() => {
-      this.#check = null;
-      if (this.#heardAt < askedAt) this.#lost(1006, "The connection was lost.");
-    }, CHECK_MS);
   }
 
   // -- coming and going
@@ -150,7 +147,7 @@ export class Connection {
       return;
     }
     this.#socket = socket;
-    this.#heardAt = now();
+    this.#openingAt = now();
     const mine = () => this.#socket === socket;
     socket.onopen = () => {
       if (!mine()) return;
@@ -172,8 +169,8 @@ export class Connection {
   #leave(code: number): void {
     const { timers, session } = this.#options;
     timers.clear(this.#timer);
-    timers.clear(this.#check);
-    this.#timer = this.#check = null;
+    this.#timer = null;
+    this.#pulse.end();
     this.#welcomedAt = null;
     const socket = this.#socket;
     if (!socket) return;
@@ -193,7 +190,7 @@ export class Connection {
     const wasThere = this.#welcomedAt !== null;
     this.#leave(1000);
     const entry = CLOSE_CODES[String(code)];
-    if (entry && !entry.reconnect) {
+    if (entry && !entry.reconnect && code !== NORMAL) {
       this.#refused(code, entry.meaning);
       return;
     }
@@ -203,7 +200,7 @@ export class Connection {
     this.#set(offline ? "offline" : "waiting", {
       retryAt: now() + waitMs,
       tries: this.#backoff.failures,
-      reason: offline ? OFFLINE : reasonFor(code, entry?.meaning ?? said, wasThere),
+      reason: offline ? OFFLINE : reasonFor(code, code === NORMAL ? "" : (entry?.meaning ?? said), wasThere),
       code,
       draining: false,
     });
@@ -215,27 +212,36 @@ export class Connection {
     this.#set("refused", { retryAt: null, reason, code, needsToken: code === 4401, draining: false });
   }
 
+  /** The page is looked at again, or thawed. */
   #wake(): void {
     const { phase } = this.state.get();
     if (phase === "waiting" || phase === "offline") this.#connect();
-    else if (phase === "online") this.check();
+    else this.#pulse.check();
   }
 
+  #networkBack(): void {
+    const stale = this.#options.now() - this.#openingAt > STALE_OPENING_MS;
+    if (this.state.get().phase === "connecting" && stale) this.#connect();
+    else this.#wake();
+  }
+
+  /** The browser says so. It may be wrong (it knows nothing of this machine's own servers), so ask. */
   #networkGone(): void {
-    const { phase } = this.state.get();
-    if (phase === "waiting") this.#set("offline", { reason: OFFLINE });
-    else if (phase === "online") this.check();
+    if (this.state.get().phase === "waiting") this.#set("offline", { reason: OFFLINE });
+    else this.#pulse.check(OFFLINE_CHECK_MS);
   }
 
   // -- what arrives
 
   #received(data: unknown): void {
-    this.#heardAt = this.#options.now();
+    this.#pulse.heard();
     const happenings = this.#options.session.receive(data);
     for (const happening of happenings) {
       if (happening.type === "welcomed") this.#welcomed(happening.welcome);
-      else if (happening.type === "alive") this.#clock.answered(happening.pong.at, this.#heardAt);
-      else if (happening.type === "complained" && happening.error.code === "unauthenticated") {
+      else if (happening.type === "alive") {
+        this.#clock.answered(happening.pong.at, this.#options.now());
+        this.#pulse.answered();
+      } else if (happening.type === "complained" && happening.error.code === "unauthenticated") {
         this.#refused(4401, happening.error.message);
         return;
       }
@@ -249,7 +255,7 @@ export class Connection {
     const { timers, now } = this.#options;
     timers.clear(this.#timer);
     this.#welcomedAt = now();
-    this.#heartbeatMs = Math.max(1, welcome.heartbeat_s) * 1000;
+    this.#askedWaitMs = 0;
     const { server, user, limits, operator, draining } = welcome;
     this.#set("online", {
       server,
@@ -263,36 +269,13 @@ export class Connection {
       retryAt: null,
     });
     this.#clock.renew();
-    this.#ping();
-    this.#pulseIn(this.#heartbeatMs);
+    this.#pulse.begin(Math.max(1, welcome.heartbeat_s) * 1000);
   }
 
   #ping(): void {
     this.#clock.asked(this.#options.now());
     this.#options.session.ping();
     this.flush();
-  }
-
-  // -- signs of life
-
-  #pulseIn(waitMs: number): void {
-    const { timers, now } = this.#options;
-    const dueAt = now() + waitMs;
-    this.#timer = timers.set(() => this.#pulse(now() - dueAt), waitMs);
-  }
-
-  #pulse(lateMs: number): void {
-    const heartbeatMs = this.#heartbeatMs;
-    const silentMs = Math.max(0, this.#options.now() - this.#heardAt);
-    if (lateMs > heartbeatMs) {
-      // The machine slept, or the tab was frozen: silence until now says nothing, and the connection may be long gone.
-      this.check();
-      this.#pulseIn(heartbeatMs);
-    } else if (silentMs >= 2 * heartbeatMs) this.#lost(1006, "Nothing was heard from the server.");
-    else if (silentMs >= heartbeatMs) {
-      this.#ping();
-      this.#pulseIn(2 * heartbeatMs - silentMs);
-    } else this.#pulseIn(heartbeatMs - silentMs);
   }
 
   #set(phase: Phase, facts: Partial<ConnectionState>): void {
@@ -305,6 +288,9 @@ export class Connection {
     this.state.set({ ...before, ...facts, phase, since });
   }
 }
+
+/** The close code that this server never gives. */
+const NORMAL = 1000;
 
 const OFFLINE = "This device is offline.";
 

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { decodeServer, parseEvent, parseTranscript } from "./decode.ts";
 import { foldEvents } from "./fold.ts";
+import type { FeedPush } from "./wire.gen.ts";
 
 const decode = (value: unknown) => decodeServer(JSON.stringify(value));
 
@@ -42,8 +43,31 @@ describe("decodeServer", () => {
     expect(decodeServer(new ArrayBuffer(3)).message).toBeNull();
   });
 
+  it("leaves out a row that it cannot read, and keeps the others", () => {
+    const chat = { chat_id: "c", version: 1, title: "t", created_at: 1, updated_at: 1 };
+    const row = (chat_id: string) => ({ type: "chat", chat: { ...chat, chat_id } });
+    const events = [row("a"), { type: "hologram" }, { type: "chat", chat: { chat_id: 3 } }, row("b")];
+    const { message } = decode({ type: "feed", next: "4-1.0b0b0b0b", events });
+    expect(message).toMatchObject({ next: "4-1.0b0b0b0b" });
+    expect((message as FeedPush).events.map((each) => "chat" in each && each.chat.chat_id)).toEqual([
+      "a",
+      "b",
+    ]);
+  });
+
+  it("keeps the place of a message whose transcript it cannot read", () => {
+    const row = { message_id: "a", chat_id: "c", role: "assistant", parent_id: "u", created_at: 1 };
+    const messages = [
+      { ...row, transcript: { status: "evaporated" } },
+      { ...row, role: "narrator" },
+    ];
+    expect(decode({ type: "messages", ref: 1, messages })).toMatchObject({
+      message: { messages: [{ message_id: "a", parent_id: "u", transcript: null, damaged: true }] },
+    });
+  });
+
   it("says which command a reply was for that it cannot read", () => {
-    expect(decode({ type: "chats", ref: 7, chats: [{}] })).toEqual({
+    expect(decode({ type: "chats", ref: 7, chats: 3 })).toEqual({
       message: null,
       why: "unreadable",
       ref: 7,

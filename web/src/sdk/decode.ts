@@ -109,8 +109,21 @@ function struct(name: string): Read {
     }
     return out;
   };
-  structs.set(name, read);
-  return read;
+  const whole = name === "MessageRow" ? withoutTranscript(read) : read;
+  structs.set(name, whole);
+  return whole;
+}
+
+/** A message whose transcript cannot be read keeps its place in the tree, and counts as damaged. */
+function withoutTranscript(read: Read): Read {
+  return (value) => {
+    try {
+      return read(value);
+    } catch (error) {
+      if (!(error instanceof Unreadable) || !isObject(value) || value.transcript == null) throw error;
+      return read({ ...value, transcript: null, damaged: true });
+    }
+  };
 }
 
 const PLAIN: Readonly<Record<string, Read>> = {
@@ -135,7 +148,7 @@ function reader(shape: Shape): Read {
   if (typeof shape === "string") return PLAIN[shape]!;
   switch (shape[0]) {
     case "list":
-      return listOf(reader(shape[1]));
+      return isRow(shape[1]) ? listOfReadable(reader(shape[1])) : listOf(reader(shape[1]));
     case "dict": {
       const read = reader(shape[1]);
       return only((value) => isObject(value) && reads(Object.values(value), () => read));
@@ -183,6 +196,27 @@ function listOf(read: Read): Read {
   return (value) => {
     demand(Array.isArray(value));
     return (value as unknown[]).map((each) => read(each));
+  };
+}
+
+/** Rows stand each for itself: one that cannot be read (damaged, or of a later release) must not take the others along. */
+function isRow(shape: Shape): boolean {
+  if (typeof shape === "string") return false;
+  if (shape[0] === "struct") return shape[1].endsWith("Row");
+  return shape[0] === "tagged" && Object.values(shape[2]).every((name) => name.startsWith("Feed"));
+}
+
+function listOfReadable(read: Read): Read {
+  return (value) => {
+    demand(Array.isArray(value));
+    return (value as unknown[]).flatMap((each) => {
+      try {
+        return [read(each)];
+      } catch (error) {
+        if (!(error instanceof Unreadable)) throw error;
+        return [];
+      }
+    });
   };
 }
 

@@ -2,8 +2,8 @@
 import { ERRORS } from "./wire.gen.ts";
 
 /** A command that was refused, or that got no answer. `code` is one of the protocol's, or one of the client's own:
- * `timeout` (no reply in time; whether it took effect is not known), `closed` (the client was closed), `outbox_full` and
- * `withdrawn`. `message` is for people and says what to do. `retryAfterMs`: when, at the earliest, to try again. */
+ * `timeout` (no reply in time; whether it took effect is not known), `closed` (the client was closed), `replaced` (somebody else
+ * signed in), `outbox_full` and `withdrawn`. `message` is for people and says what to do. `retryAfterMs`: when, at the earliest, to try again. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly code: string;

@@ -7,6 +7,9 @@ import { LIVE_STATUSES } from "./wire.gen.ts";
 /** Rows of one sort that are kept; the ones changed longest ago go first, and can be listed again. */
 export const ROWS_MAX = 5000;
 
+/** The version of a row that any other of that id replaces. */
+export const DISTRUSTED = -1;
+
 const live: ReadonlySet<string> = new Set(LIVE_STATUSES);
 
 export class Feed {
@@ -59,6 +62,9 @@ export class Feed {
   /** Take a push. Returns the requests that are held as running and that a snapshot did not name: what has become of
    * them must be asked. */
   take(push: FeedPush): string[] {
+    // Another log, or one that lost its end (a store made anew, or put back from a copy): its versions say nothing about
+    // those that are held, so whatever comes from it holds.
+    if (push.reset === "unknown_epoch" || push.reset === "ahead") this.#distrust();
     const named = new Set<string>();
     for (const event of push.events) {
       if (event.type === "chat") this.#chat(event.chat);
@@ -84,6 +90,15 @@ export class Feed {
     }
   }
 
+  /** Forget everything: somebody else is here. */
+  clear(): void {
+    this.#chats.clear();
+    this.#requests.clear();
+    this.#dirtyChats = this.#dirtyRequests = true;
+    this.#ready = false;
+    this.#schedule();
+  }
+
   /** What there was to tell has been told. */
   whole(): void {
     if (this.#ready) return;
@@ -97,6 +112,12 @@ export class Feed {
     if (this.#dirtyRequests) this.#shownRequests.set(new Map(this.#requests));
     this.#dirtyChats = this.#dirtyRequests = false;
     this.#shownReady.set(this.#ready);
+  }
+
+  #distrust(): void {
+    for (const [id, chat] of this.#chats) this.#chats.set(id, { ...chat, version: DISTRUSTED });
+    for (const request of [...this.#requests.values()]) this.#put({ ...request, version: DISTRUSTED });
+    this.#dirtyChats = true;
   }
 
   #chat(chat: ChatRow): void {

@@ -14,6 +14,9 @@ import type {
 export type Happening =
   /** The connection may be used. */
   | { readonly type: "welcomed"; readonly welcome: WelcomeReply }
+  /** The connection is another user's than the last one: what was under way for that one has been dropped. Comes before
+   * `welcomed`. */
+  | { readonly type: "replaced" }
   /** Hello was refused, or a frame of ours could not be read. */
   | { readonly type: "complained"; readonly error: ErrorReply }
   /** The command was answered; an error is an answer too. */

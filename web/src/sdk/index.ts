@@ -4,7 +4,7 @@ export { Client } from "./client.ts";
 export { parseEvent, parseTranscript } from "./decode.ts";
 export type { Digest } from "./digest.ts";
 export { CommandError } from "./errors.ts";
-export { Feed } from "./feed.ts";
+export { DISTRUSTED, Feed } from "./feed.ts";
 export { Fold, foldEvents, IllegalEvent } from "./fold.ts";
 export type { FeedRow } from "./happenings.ts";
 export { indexedDbOutbox } from "./indexeddb_outbox.ts";

@@ -17,7 +17,7 @@ type Told = { readonly removed: { readonly requestId: string; readonly accepted:
  * keeps entries in memory. */
 export function indexedDbOutbox(name: string): OutboxStore {
   let opening: Promise<IDBPDatabase> | null = null;
-  const channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel(`${name}/outbox`);
+  const channel = channelOf(`${name}/outbox`);
   // In Node an open channel would keep the process from ending.
   (channel as { unref?: () => void } | null)?.unref?.();
 
@@ -81,6 +81,15 @@ export function indexedDbOutbox(name: string): OutboxStore {
       opening = null;
     },
   };
+}
+
+/** A line to the other tabs, where the browser gives one: some that block storage refuse it by throwing. */
+function channelOf(name: string): BroadcastChannel | null {
+  try {
+    return typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel(name);
+  } catch {
+    return null;
+  }
 }
 
 /** Hold a lock until the returned function is called; rejects when it is not to be had. */

@@ -7,6 +7,9 @@ export interface ClientOptions {
   /** Where the server is: `ws(s)://`, `http(s)://` or a path; by default this page's own server at /ws. */
   readonly url?: string | undefined;
   readonly token?: string | null | undefined;
+  /** Who was here last with this token (`ConnectionState.user`), where the caller remembers that: what they left unsent is
+   * then shown before there is a connection. Without it that waits for the first welcome. */
+  readonly user?: string | undefined;
   /** What the client calls itself, for whoever looks at the server. */
   readonly name?: string | undefined;
   /** Where submits are kept until they are accepted; by default in memory. */

@@ -3,14 +3,17 @@
  * same id until it is answered.
  *
  * A submit of a chat waits until the one before it in that chat was accepted, because it goes under its answer. Which of
- * several tabs sends an entry is settled by the store (`claim`); where it cannot tell, each does, and the id makes the
- * second a repeat.
+ * several tabs sends an entry is settled by the store (turn.ts); where it cannot tell, each does, and the id makes the
+ * second a repeat. An entry belongs to the user as whom it was made: while somebody else is here it is neither shown nor
+ * sent, and waits in the store for its owner. One that was made before anybody was known belongs to whoever is known first.
  */
 import { CAP_MS } from "./backoff.ts";
 import { CommandError } from "./errors.ts";
+import { Keep } from "./keep.ts";
 import type { OutboxStore } from "./outbox_store.ts";
 import type { OutboxEntry } from "./state.ts";
 import type { Timers } from "./surroundings.ts";
+import { Turn } from "./turn.ts";
 import type { ErrorReply, SubmittedReply } from "./wire.gen.ts";
 
 /** Entries that may wait; a person who has more has been offline for a long time, and a page would drown in them. */
@@ -27,6 +30,8 @@ const PUT_OFF_MS = 1_000;
 
 export interface OutboxOptions {
   readonly store: OutboxStore;
+  /** Who is here, as far as is known. */
+  readonly owner: string | null;
   readonly now: () => number;
   readonly random: () => number;
   readonly timers: Timers;
@@ -34,35 +39,53 @@ export interface OutboxOptions {
   readonly ready: () => boolean;
   /** Send a submit. Throws CommandError if it cannot even be tried. */
   readonly send: (entry: OutboxEntry) => void;
-  /** An entry changed, came or went. */
-  readonly changed: (requestId: string) => void;
+  /** An entry changed, came or went; without an id: whether entries outlive the page did. */
+  readonly changed: (requestId: string | null) => void;
   /** It was accepted; without a reply: another tab saw to it. */
   readonly accepted: (requestId: string, reply: SubmittedReply | null) => void;
-  /** It will not be sent, because somebody took it back. */
-  readonly withdrawn: (requestId: string) => void;
+  /** It will not be sent, because somebody took it back. `doubtful`: the server may have it all the same. */
+  readonly withdrawn: (requestId: string, doubtful: boolean) => void;
 }
+
+/** Refusals after which the outcome is not known. */
+const UNKNOWN_OUTCOMES: ReadonlySet<string> = new Set(["unavailable", "internal"]);
 
 interface Slot {
   entry: OutboxEntry;
-  durable: boolean;
+  /** It may be sent: the store has it, or has failed to take it. */
+  kept: boolean;
+  /** The store has it, so that its absence there will mean something. */
+  stored: boolean;
   tries: number;
-  notBefore: number;
-  claim: AbortController | null;
-  unclaim: (() => void) | null;
+  /** The server may have it, for all that is known here: another page may have sent it, or the server could not tell. */
+  doubtful: boolean;
+  /** It was put off, and its wait is not over. */
+  resting: boolean;
+  readonly turn: Turn;
 }
 
 export class Outbox {
+  /** Whether what waits would outlive the page, as far as is known. */
+  durable = true;
   readonly #options: OutboxOptions;
+  readonly #keep: Keep;
   readonly #slots = new Map<string, Slot>();
   readonly #stopListening: (() => void) | undefined;
   /** Entries that are done with here: a reading of the store that began before must not bring them back. */
   readonly #done = new Set<string>();
+  #owner: string | null;
   #loaded = false;
   #closed = false;
   #lastOrder = 0;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
+    this.#owner = options.owner;
+    this.#keep = new Keep(options.store, options.timers, (durable) => {
+      if (this.durable === durable) return;
+      this.durable = durable;
+      options.changed(null);
+    });
     this.#stopListening = options.store.onChange?.((removed) => {
       if (removed) this.#removedElsewhere(removed.requestId, removed.accepted);
       else void this.#load();
@@ -76,11 +99,41 @@ export class Outbox {
     this.pump();
   }
 
+  /** Whether it is known what waits. */
+  get loaded(): boolean {
+    return this.#loaded;
+  }
+
   close(): void {
     this.#closed = true;
     this.#stopListening?.();
-    for (const slot of this.#slots.values()) this.#letGo(slot);
+    for (const slot of this.#slots.values()) slot.turn.letGo();
     this.#options.store.close?.();
+  }
+
+  /** Somebody is here from now on: what is not theirs is not looked at any more. */
+  async belongTo(owner: string): Promise<void> {
+    if (this.#owner === owner) return;
+    this.#owner = owner;
+    this.#loaded = false; // what they left here goes before what comes now
+    for (const slot of [...this.#slots.values()]) {
+      const { requestId } = slot.entry;
+      if (slot.entry.owner === null) {
+        this.#update(slot, { owner });
+        void this.#keep.put(slot.entry);
+      } else if (slot.entry.owner !== owner) {
+        slot.turn.letGo();
+        this.#slots.delete(requestId);
+        this.#options.changed(requestId);
+      }
+    }
+    await this.start();
+  }
+
+  /** Take back everything of whoever is here: they leave this browser. */
+  async clear(): Promise<void> {
+    await this.#load();
+    await Promise.all([...this.#slots.values()].map((slot) => this.#remove(slot, false)));
   }
 
   /** All entries, in their order. */
@@ -105,40 +158,40 @@ export class Outbox {
     this.#done.delete(requestId);
     const at = this.#options.now();
     this.#lastOrder = Math.max(this.#lastOrder + 1, at);
-    const entry: OutboxEntry = {
-      requestId,
-      submission,
-      order: this.#lastOrder,
-      at,
-      state: "waiting",
-      error: null,
-    };
-    const slot = this.#put(entry, false);
+    const slot = this.#put(
+      {
+        requestId,
+        submission,
+        owner: this.#owner,
+        order: this.#lastOrder,
+        at,
+        state: "waiting",
+        error: null,
+      },
+      false,
+    );
     // Durable first. Where the store fails the entry is sent all the same: losing it is the worse of the two.
-    void this.#keep(entry).then(() => {
-      slot.durable = true;
+    void this.#keep.put(slot.entry).then((stored) => {
+      slot.kept = true;
+      slot.stored = stored;
       this.pump();
     });
   }
 
-  /** Take back what is not on its way; false if it may be, here or in another tab. */
+  /** Take back what is not on its way; false if it is, here or in another tab. */
   async withdraw(requestId: string): Promise<boolean> {
-    const slot = this.#slots.get(requestId);
+    const slot: Slot | undefined = this.#slots.get(requestId);
     if (!slot || slot.entry.state === "sending") return false;
-    const { claimNow } = this.#options.store;
-    if (claimNow && !slot.unclaim) {
-      const unclaim = await claimNow(requestId);
-      if (!unclaim) return false;
+    if (this.#options.store.claimNow) {
+      if (!(await slot.turn.takeNow())) return false;
       // Whoever had it before may have had its answer: the store knows.
       await this.#load();
-      if (slot.unclaim || this.#slots.get(requestId) !== slot) {
-        unclaim();
-        return false;
-      }
-      slot.unclaim = unclaim;
+      const now = this.#slots.get(requestId);
+      if (now !== slot) slot.turn.letGo();
+      if (now !== slot || now.entry.state === "sending") return false;
     }
-    this.#remove(slot, false);
-    this.#options.withdrawn(requestId);
+    void this.#remove(slot, false);
+    this.#options.withdrawn(requestId, slot.doubtful);
     this.pump();
     return true;
   }
@@ -147,9 +200,10 @@ export class Outbox {
   retry(requestId: string): void {
     const slot = this.#slots.get(requestId);
     if (!slot || slot.entry.state === "sending") return;
-    slot.tries = slot.notBefore = 0;
+    slot.tries = 0;
+    slot.resting = false;
     this.#update(slot, { state: "waiting", error: null });
-    void this.#keep(slot.entry);
+    void this.#keep.put(slot.entry);
     this.pump();
   }
 
@@ -158,7 +212,7 @@ export class Outbox {
     const slot = this.#slots.get(requestId);
     if (!slot) return;
     if (reply.type === "submitted") {
-      this.#remove(slot, true);
+      void this.#remove(slot, true);
       this.#options.accepted(requestId, reply);
     } else this.#refused(slot, reply.code, reply.message, reply.retryable, reply.retry_after_ms ?? 0);
     this.pump();
@@ -166,8 +220,7 @@ export class Outbox {
 
   /** Send what may be sent now. */
   pump(): void {
-    const { ready, now } = this.#options;
-    if (!this.#loaded || this.#closed || !ready()) return;
+    if (!this.#loaded || this.#closed || !this.#options.ready()) return;
     const busy = new Set<string>();
     let sending = 0;
     for (const entry of this.entries()) {
@@ -176,40 +229,16 @@ export class Outbox {
       if (!slot || entry.state === "refused" || busy.has(chat)) continue;
       busy.add(chat);
       if (++sending > SENDING_MAX) return;
-      if (entry.state === "waiting" && slot.durable && slot.notBefore <= now()) this.#claim(slot);
+      if (entry.state !== "waiting" || !slot.kept || slot.resting) continue;
+      if (slot.turn.here) this.#send(slot);
+      // Whoever had it before may have had its answer just now; the store knows, and has been told to tell.
+      else slot.turn.ask(() => void this.#load().then(() => this.pump()));
     }
   }
 
   // -- one entry
 
-  #claim(slot: Slot): void {
-    const { store } = this.#options;
-    if (!store.claim || slot.unclaim) {
-      this.#send(slot);
-      return;
-    }
-    if (slot.claim) return;
-    const claim = new AbortController();
-    slot.claim = claim;
-    store.claim(slot.entry.requestId, claim.signal).then(
-      (unclaim) => {
-        if (this.#slots.get(slot.entry.requestId) !== slot || claim.signal.aborted) {
-          unclaim();
-          return;
-        }
-        slot.claim = null;
-        slot.unclaim = unclaim;
-        // Whoever had it before may have had its answer just now; the store knows, and has been told to tell.
-        void this.#load().then(() => this.pump());
-      },
-      () => {
-        slot.claim = null;
-      },
-    );
-  }
-
   #send(slot: Slot): void {
-    if (!this.#options.ready() || slot.entry.state !== "waiting") return;
     this.#update(slot, { state: "sending", error: null });
     try {
       this.#options.send(slot.entry);
@@ -220,21 +249,28 @@ export class Outbox {
   }
 
   #refused(slot: Slot, code: string, message: string, retryable: boolean, atLeastMs: number): void {
-    const { random, timers, now } = this.#options;
+    const { random, timers } = this.#options;
     const error = { code, message, retryable };
+    slot.doubtful ||= UNKNOWN_OUTCOMES.has(code);
     if (!retryable || ++slot.tries >= TRIES_MAX) {
       this.#update(slot, { state: "refused", error });
-      void this.#keep(slot.entry);
+      void this.#keep.put(slot.entry);
       return;
     }
-    const waitMs = atLeastMs + random() * Math.min(CAP_MS, PUT_OFF_MS * 2 ** slot.tries);
-    slot.notBefore = now() + waitMs;
+    slot.resting = true;
     this.#update(slot, { state: "waiting", error });
-    timers.set(() => this.pump(), waitMs + 1);
+    timers.set(
+      () => {
+        slot.resting = false;
+        this.pump();
+      },
+      atLeastMs + random() * Math.min(CAP_MS, PUT_OFF_MS * 2 ** slot.tries),
+    );
   }
 
-  #put(entry: OutboxEntry, durable: boolean): Slot {
-    const slot: Slot = { entry, durable, tries: 0, notBefore: 0, claim: null, unclaim: null };
+  #put(entry: OutboxEntry, stored: boolean): Slot {
+    const turn = new Turn(this.#options.store, this.#options.timers, entry.requestId);
+    const slot: Slot = { entry, kept: stored, stored, tries: 0, doubtful: stored, resting: false, turn };
     this.#slots.set(entry.requestId, slot);
     this.#lastOrder = Math.max(this.#lastOrder, entry.order);
     this.#options.changed(entry.requestId);
@@ -246,15 +282,13 @@ export class Outbox {
     this.#options.changed(slot.entry.requestId);
   }
 
-  #remove(slot: Slot, accepted: boolean): void {
+  async #remove(slot: Slot, accepted: boolean): Promise<void> {
     const { requestId } = slot.entry;
     this.#forget(requestId);
-    // The claim ends after the store knows, so that the next tab to have it finds the entry gone.
-    void this.#options.store
-      .remove(requestId, accepted)
-      .catch(() => {})
-      .then(() => this.#letGo(slot));
     this.#options.changed(requestId);
+    await this.#keep.remove(requestId, accepted);
+    // The turn ends after the store knows, so that the next tab to have it finds the entry gone.
+    slot.turn.letGo();
   }
 
   #forget(requestId: string): void {
@@ -263,47 +297,31 @@ export class Outbox {
     if (this.#done.size > 2 * ENTRIES_MAX) this.#done.delete(this.#done.values().next().value!);
   }
 
-  #letGo(slot: Slot): void {
-    slot.claim?.abort();
-    slot.unclaim?.();
-    slot.claim = slot.unclaim = null;
-  }
-
-  async #keep(entry: OutboxEntry): Promise<void> {
-    // What is on its way now is waiting for whoever reads it after a reload.
-    const state = entry.state === "sending" ? "waiting" : entry.state;
-    await this.#options.store.put({ ...entry, state }).catch(() => {});
-  }
-
   // -- other tabs
 
   #removedElsewhere(requestId: string, accepted: boolean): void {
     const slot = this.#slots.get(requestId);
     if (!slot) return;
     this.#forget(requestId);
-    this.#letGo(slot);
+    slot.turn.letGo();
     this.#options.changed(requestId);
     if (accepted) this.#options.accepted(requestId, null);
-    else this.#options.withdrawn(requestId);
+    else this.#options.withdrawn(requestId, false);
     this.pump();
   }
 
   async #load(): Promise<void> {
-    const before = [...this.#slots.values()].filter((slot) => slot.durable);
-    let kept: OutboxEntry[];
-    try {
-      kept = await this.#options.store.load();
-    } catch {
-      return; // what this page holds itself is still sent
-    }
-    if (this.#closed) return;
+    const before = [...this.#slots.values()].filter((slot) => slot.stored);
+    const kept = await this.#keep.load();
+    // What this page holds itself is sent, also where nothing can be read.
+    if (this.#closed || kept === null) return;
     const ids = new Set(kept.map((entry) => entry.requestId));
     for (const entry of kept) {
       const slot = this.#slots.get(entry.requestId);
-      if (!slot && !this.#done.has(entry.requestId)) this.#put(entry, true);
-      else if (!slot) continue;
-      else if (slot.durable && slot.entry.state !== "sending" && slot.entry.state !== entry.state)
-        this.#update(slot, { state: entry.state, error: entry.error });
+      if (slot) {
+        if (slot.stored && slot.entry.state !== "sending" && slot.entry.state !== entry.state)
+          this.#update(slot, { state: entry.state, error: entry.error });
+      } else if (!this.#done.has(entry.requestId)) this.#found(entry);
     }
     for (const slot of before) {
       // Gone without a word that reached us. It was accepted, or it was taken back: following it will tell.
@@ -315,5 +333,14 @@ export class Outbox {
         this.#removedElsewhere(slot.entry.requestId, true);
     }
     this.pump();
+  }
+
+  /** An entry that another page left, or another tab made. */
+  #found(entry: OutboxEntry): void {
+    if (entry.owner === this.#owner) this.#put(entry, true);
+    else if (entry.owner === null) {
+      const slot = this.#put({ ...entry, owner: this.#owner }, true);
+      void this.#keep.put(slot.entry);
+    }
   }
 }

@@ -13,7 +13,8 @@ export interface OutboxStore {
   onChange?(
     listener: (removed?: { readonly requestId: string; readonly accepted: boolean }) => void,
   ): () => void;
-  /** Resolves when this client may send the entry; the returned function lets another. Rejects when `signal` aborts. */
+  /** Resolves when this client may send the entry; the returned function lets another. Rejects when `signal` aborts, or where
+   * there is no such thing; then the client sends without. */
   claim?(requestId: string, signal: AbortSignal): Promise<() => void>;
   /** The same, if no client has it or waits for it now; null otherwise. */
   claimNow?(requestId: string): Promise<(() => void) | null>;

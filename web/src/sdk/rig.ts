@@ -68,6 +68,11 @@ export class Clock implements Timers {
     this.#timers.delete(timer as number);
   }
 
+  /** Timers that are set. */
+  get waiting(): number {
+    return this.#timers.size;
+  }
+
   /** Let time pass, timer by timer. */
   advance(ms: number): void {
     const end = this.nowMs + ms;
@@ -79,6 +84,12 @@ export class Clock implements Timers {
       next[1].run();
     }
     this.nowMs = end;
+  }
+
+  /** Somebody sets the clock back; timers go on as they were. */
+  turnBack(ms: number): void {
+    this.nowMs -= ms;
+    for (const [id, { at, run }] of this.#timers) this.#timers.set(id, { at: at - ms, run });
   }
 
   /** Sleep as a laptop does: no timer runs meanwhile, and what was due runs once it wakes. */

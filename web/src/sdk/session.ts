@@ -10,13 +10,13 @@
  * commands may be repeated: a submit carries its id, and the others say what should be so.
  */
 import { decodeServer } from "./decode.ts";
-import type { Following, Verdict } from "./following.ts";
+import type { Following } from "./following.ts";
 import { encode, isPush, unexpected } from "./frames.ts";
 import type { Happening } from "./happenings.ts";
+import { Subscriptions } from "./subscriptions.ts";
 import { type Sent, Unanswered } from "./unanswered.ts";
 import {
   type CommandType,
-  type ErrorReply,
   type FieldsOf,
   LIMITS,
   type Push,
@@ -27,14 +27,22 @@ import {
 } from "./wire.gen.ts";
 
 export class Session {
-  readonly followings = new Map<string, Following>();
   welcome: WelcomeReply | null = null;
   feedCursor: string | null = null;
   /** Frames that could not be read, or were of a later release. */
   unreadable = 0;
   token: string | null;
   readonly #name: string;
+  #user: string;
   readonly #unanswered = new Unanswered();
+  readonly #subscriptions = new Subscriptions({
+    ready: () => this.#ready,
+    bound: () => this.welcome?.limits.subscriptions,
+    subscribe: ({ requestId, cursor }) =>
+      this.#sendOwn("subscribe", { request_id: requestId, cursor }, "subscribe", requestId),
+    unsubscribe: (requestId) =>
+      void this.#sendOwn("unsubscribe", { request_id: requestId }, "other", requestId),
+  });
   #frames: string[] = [];
   #ready = false;
   #watching = false;
@@ -46,11 +54,10 @@ export class Session {
   #helloRef = -1;
   #ref = 0;
   #watchTries = 0;
-  /** Fewer than the limit after the server has said that there were too many. */
-  #subscriptionsMax = Number.POSITIVE_INFINITY;
 
-  constructor(options: { token?: string | null; name?: string } = {}) {
+  constructor(options: { token?: string | null; name?: string; user?: string } = {}) {
     this.token = options.token ?? null;
+    this.#user = options.user ?? "";
     this.#name = options.name ?? "";
   }
 
@@ -61,7 +68,7 @@ export class Session {
 
   /** Whether a followed request waits for another to free its place among the subscriptions. */
   get crowded(): boolean {
-    return this.#ready && [...this.followings.values()].some((each) => each.state === "want");
+    return this.#subscriptions.crowded;
   }
 
   // -- the connection
@@ -82,8 +89,7 @@ export class Session {
     this.#ready = false;
     this.#frames = [];
     this.#own.clear();
-    this.#subscriptionsMax = Number.POSITIVE_INFINITY;
-    for (const following of this.followings.values()) following.dropped();
+    this.#subscriptions.disconnected();
   }
 
   /** What has to be sent now, in order; each is handed out once. */
@@ -107,36 +113,24 @@ export class Session {
    * `submitted`. Throws as `call` does. */
   submit(request: Submission & { readonly request_id: string }, following: Following | null): number {
     const ref = ++this.#ref;
-    const follow = following !== null && following.state === "want" && this.#room() > 0;
+    const follow = following !== null && this.#subscriptions.admits(following);
     this.#issue(ref, {
       type: "submit",
       requestId: request.request_id,
       frame: encode("submit", ref, { request, follow }),
     });
-    if (follow) {
-      this.followings.set(request.request_id, following);
-      following.asked(ref, true);
-    }
+    if (follow) this.#subscriptions.submitted(following, ref);
     return ref;
   }
 
   /** Follow a request to its end, from the cursor that `following` has. */
   follow(following: Following): void {
-    if (this.followings.has(following.requestId)) return;
-    this.followings.set(following.requestId, following);
-    if (this.#ready) this.#subscribeWanting();
+    this.#subscriptions.add(following);
   }
 
   /** Stop following; the request goes on, and fold and cursor stay with the Following. */
   unfollow(requestId: string): void {
-    const following = this.followings.get(requestId);
-    if (!following) return;
-    this.followings.delete(requestId);
-    if (following.state === "asked" || following.state === "live") {
-      if (this.#ready) this.#sendOwn("unsubscribe", { request_id: requestId }, "other", requestId);
-      following.paused();
-    }
-    if (this.#ready) this.#subscribeWanting();
+    this.#subscriptions.drop(requestId);
   }
 
   /** Follow the feed from now on. */
@@ -150,7 +144,7 @@ export class Session {
   resume(requestId: string | null): void {
     if (!this.#ready) return;
     if (requestId === null) this.#sendWatch();
-    else this.#subscribeWanting();
+    else this.#subscriptions.rested(requestId);
   }
 
   /** Ask for a sign of life. */
@@ -180,33 +174,6 @@ export class Session {
     return ref;
   }
 
-  /** How many more requests may be followed on this connection. One place is the feed's. */
-  #room(): number {
-    const told = this.welcome?.limits.subscriptions ?? LIMITS.subscriptions_per_connection_max;
-    return Math.min(told - 1, this.#subscriptionsMax) - this.#taken();
-  }
-
-  #taken(): number {
-    let taken = 0;
-    for (const each of this.followings.values()) if (each.state === "asked" || each.state === "live") taken++;
-    return taken;
-  }
-
-  #subscribeWanting(): void {
-    let room = this.#room();
-    for (const following of this.followings.values()) {
-      if (room <= 0) return;
-      if (following.state !== "want") continue;
-      this.#subscribe(following);
-      room--;
-    }
-  }
-
-  #subscribe(following: Following): void {
-    const { requestId, cursor } = following;
-    following.asked(this.#sendOwn("subscribe", { request_id: requestId, cursor }, "subscribe", requestId));
-  }
-
   #sendWatch(): void {
     if (this.#watching) this.#sendOwn("watch", { cursor: this.feedCursor }, "watch", "");
   }
@@ -230,16 +197,10 @@ export class Session {
   #push(push: Push): Happening[] {
     switch (push.type) {
       case "page":
-      case "caught_up": {
-        const following = this.followings.get(push.request_id);
-        if (!following) return [];
-        return this.#judge(following, push.type === "page" ? following.page(push) : following.caughtUp(push));
-      }
+      case "caught_up":
       case "snapshot":
-        this.followings.get(push.request_id)?.snapshot(push.reason);
-        return [];
       case "gone":
-        return this.#lose(push.request_id, "gone", "This answer was deleted.");
+        return this.#subscriptions.push(push);
       case "feed":
         if (!this.#watching) return [];
         this.feedCursor = push.next;
@@ -247,31 +208,6 @@ export class Session {
       case "notice":
         return [{ type: "noticed", notice: push }];
     }
-  }
-
-  #judge(following: Following, verdict: Verdict): Happening[] {
-    const { requestId } = following;
-    if (verdict === "start_over") {
-      // Leave the old subscription first: what it still had under way must not be taken for the new one's.
-      this.#sendOwn("unsubscribe", { request_id: requestId }, "other", requestId);
-      this.#subscribe(following);
-      return [{ type: "changed", requestId }];
-    }
-    if (following.state === "ended" || following.state === "lost") {
-      // Whoever reads it holds the Following itself; a session that lives for months must not hold them all.
-      this.followings.delete(requestId);
-      this.#subscribeWanting();
-    }
-    return verdict === "same" ? [] : [{ type: "changed", requestId }];
-  }
-
-  #lose(requestId: string, reason: string, message: string): Happening[] {
-    const following = this.followings.get(requestId);
-    if (!following) return [];
-    this.followings.delete(requestId);
-    following.lose(reason, message);
-    this.#subscribeWanting();
-    return [{ type: "changed", requestId }];
   }
 
   #reply(reply: Reply): Happening[] {
@@ -294,11 +230,21 @@ export class Session {
     if (reply.type === "error") return [{ type: "complained", error: reply }];
     if (reply.type !== "welcome") return [];
     this.welcome = reply;
+    const replaced = this.#user !== "" && this.#user !== reply.user;
+    this.#user = reply.user;
+    if (replaced) this.#dropAll();
     this.#ready = true;
-    this.#subscribeWanting();
+    this.#subscriptions.subscribe();
     this.#frames.push(...this.#unanswered.frames());
     this.#sendWatch();
-    return [{ type: "welcomed", welcome: reply }];
+    return [...(replaced ? [{ type: "replaced" } as const] : []), { type: "welcomed", welcome: reply }];
+  }
+
+  /** What one user asked must not be asked as another. */
+  #dropAll(): void {
+    this.#unanswered.clear();
+    this.feedCursor = null;
+    this.#subscriptions.loseAll("replaced", "Somebody else signed in.");
   }
 
   #ownReply(what: string, about: string, reply: Reply): Happening[] {
@@ -313,33 +259,19 @@ export class Session {
         { type: "put_off", requestId: null, tries: ++this.#watchTries, waitMs: reply.retry_after_ms ?? 0 },
       ];
     }
-    const following = this.followings.get(about);
+    const following = this.#subscriptions.get(about);
     if (what !== "subscribe" || following?.ref !== reply.ref) return [];
-    if (reply.type === "error") return this.#notSubscribed(following, reply);
-    following.granted();
-    return [{ type: "changed", requestId: about }];
-  }
-
-  #notSubscribed(following: Following, error: ErrorReply): Happening[] {
-    const { requestId } = following;
-    if (error.code === "too_many_subscriptions") {
-      following.paused();
-      // What stands now is what this server allows; the next one that ends makes room.
-      this.#subscriptionsMax = Math.max(1, this.#taken());
-    } else if (!error.retryable) return this.#lose(requestId, error.code, error.message);
-    else following.paused();
-    return [{ type: "put_off", requestId, tries: ++following.refusals, waitMs: error.retry_after_ms ?? 0 }];
+    return reply.type === "error"
+      ? this.#subscriptions.refused(following, reply)
+      : this.#subscriptions.granted(following);
   }
 
   #submitted(ref: number, requestId: string, reply: Reply): Happening[] {
     const result = reply.type === "submitted" || reply.type === "error" ? reply : unexpected(ref);
-    const following = this.followings.get(requestId);
+    const following = this.#subscriptions.get(requestId);
     if (following?.ref === ref) {
       if (result.type === "submitted") following.granted(result.cursor);
-      else {
-        this.followings.delete(requestId);
-        following.paused();
-      }
+      else this.#subscriptions.notSubmitted(following);
     }
     return [{ type: "submitted", requestId, reply: result }];
   }

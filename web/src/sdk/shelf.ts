@@ -25,6 +25,11 @@ export class Shelf {
     return this.#known.get(requestId)?.deref() ?? null;
   }
 
+  /** All that somebody still has. */
+  get all(): Answer[] {
+    return [...this.#known.values()].flatMap((each) => each.deref() ?? []);
+  }
+
   add(answer: Answer): Answer {
     this.#known.set(answer.requestId, new WeakRef(answer));
     this.#collected.register(answer, answer.requestId);

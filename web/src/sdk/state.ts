@@ -21,6 +21,9 @@ export interface ConnectionState {
   readonly needsToken: boolean;
   /** Whether the server has said that it will restart soon. */
   readonly draining: boolean;
+  /** Whether what waits to be sent would outlive this page; false where the browser's storage fails. */
+  readonly durable: boolean;
+  /** Who is here, by the last welcome; before the first what `ClientOptions.user` says, or "". */
   readonly user: string;
   readonly server: string;
   readonly operator: boolean;
@@ -87,6 +90,8 @@ export type SubmissionInput = Submission;
 export interface OutboxEntry {
   readonly requestId: string;
   readonly submission: Submission & { readonly request_id: string };
+  /** The user as whom it was submitted (`welcome.user`); null if nobody was known yet. */
+  readonly owner: string | null;
   /** Its place: entries go out in this order. */
   readonly order: number;
   /** When it was submitted, in ms since 1970 by this machine's clock. */

@@ -32,11 +32,13 @@ export const platformSurroundings: Surroundings = {
     page.addEventListener("online", online);
     page.addEventListener("offline", offline);
     page.addEventListener("pageshow", shown);
+    screen.addEventListener("resume", shown); // thawed after it was frozen, seen or not
     screen.addEventListener("visibilitychange", seen);
     return () => {
       page.removeEventListener("online", online);
       page.removeEventListener("offline", offline);
       page.removeEventListener("pageshow", shown);
+      screen.removeEventListener("resume", shown);
       screen.removeEventListener("visibilitychange", seen);
     };
   },

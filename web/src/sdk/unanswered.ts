@@ -44,6 +44,12 @@ export class Unanswered {
     return sent;
   }
 
+  /** Let go of all of them. */
+  clear(): void {
+    this.#held.clear();
+    this.#chars = 0;
+  }
+
   /** All of them in the order in which they were issued, to be sent again. */
   *frames(): Iterable<string> {
     for (const { frame } of this.#held.values()) yield frame;

@@ -214,7 +214,7 @@ export interface ProbeCommand {
   readonly request_ids: readonly string[];
 }
 
-/** Requests, newest first. `active`: those without an outcome. `everyone`: all users' (operators only). `status`, `agent`, `text` (in the title, in any case of its letters) and `tools` (with at least one tool call) keep those that fit; a page may then hold fewer rows than `limit`, or none, and still have a `next`. Reply: requests. */
+/** Requests, newest first. `active`: those without an outcome. `everyone`: all users' (operators only). `status`, `agent`, `text` (in the title, in any case of its letters) and `tools` (with at least one tool call) keep those that fit; a page may then hold fewer rows than `limit`, or none, and still have a `next`; so may one of everyone's in a chat. Reply: requests. */
 export interface ListRequestsCommand {
   readonly type: "list_requests";
   readonly ref: number;

@@ -73,7 +73,7 @@ export function TimelineRow({ line, scale, now, events, open, onToggle, drawn }:
           <Icon size={15} aria-hidden="true" className={styles.icon} />
           <span className={styles.said}>
             <strong>{title}</strong>
-            {line.dropped && <span className={styles.taken}>taken back</span>}
+            {line.dropped && <span className={styles.taken}>superseded</span>}
             <span className={styles.detail}>{detail}</span>
           </span>
         </span>

@@ -80,7 +80,7 @@ describe("Story", () => {
       false,
     ]);
     const back = lines.find((line) => line.kind === "superseded")!;
-    expect(lineWords(back, 0).detail).toBe("back to the checkpoint · 1 part taken back");
+    expect(lineWords(back, 0).detail).toBe("back to the checkpoint · 1 part superseded");
     expect(lines.find((line) => line.attempt === 2 && line.kind === "attempt")).toMatchObject({
       name: "tried again",
     });

@@ -220,7 +220,7 @@ export class Story {
       this.#line(event, place, {
         kind: "superseded",
         name: parts > 0 ? "back to the checkpoint" : "from the beginning",
-        more: gone === 1 ? "1 part taken back" : `${gone} parts taken back`,
+        more: gone === 1 ? "1 part superseded" : `${gone} parts superseded`,
         until: event.at,
         events: 0,
         attempt: event.attempt,

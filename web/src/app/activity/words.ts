@@ -98,7 +98,7 @@ export function lineWords(line: Line, now: number): { title: string; detail: str
     case "text":
       return { title: "Text", detail: textDetail(line, now) };
     case "reasoning":
-      return { title: "Reasoning", detail: textDetail(line, now) };
+      return { title: "Thoughts", detail: textDetail(line, now) };
     case "tool":
       return { title: line.name, detail: joined("tool", lasted, line.more) };
     case "progress":

@@ -19,7 +19,8 @@ interface OpenMenuProps extends Omit<MenuProps, "trigger" | "onOpenChange"> {
 /** Mount it to open it. It asks to be closed, and gives the focus back to the button unless `keepFocus`. */
 export function OpenMenu(props: OpenMenuProps) {
   const { items, label, button, onClose, keepFocus, byKey, align = "end", side = "bottom" } = props;
-  const layer = useLayer();
+  // In the landmark of its button, so that it is found there and not beside everything.
+  const layer = useLayer() ?? button.closest<HTMLElement>("main, aside");
   const place = usePlace(button);
   const chosen = useRef(false);
   const begin = useCallback(

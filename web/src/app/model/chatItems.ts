@@ -43,6 +43,14 @@ export function trafficOf(
   return all;
 }
 
+/** A title as it may be shown between other texts: without characters that control, break or turn them round. */
+export function plainTitle(title: string): string {
+  return title.replace(UNSEEN, " ").trim();
+}
+
+/** Control characters, line breaks, and those that set the direction of what follows. */
+const UNSEEN = /[\p{Cc}\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]+/gu;
+
 /** Whether something ended in the chat after the person last saw it. What the person stopped needs no reading. */
 export function isUnread(row: ChatRow): boolean {
   if (row.last_ended_at > 0) return row.last_ended_at > row.seen_at && row.last_status !== "cancelled";
@@ -59,7 +67,7 @@ export function chatItem(
   const unread = !looking && isUnread(row);
   return {
     chatId: row.chat_id,
-    title: row.title,
+    title: plainTitle(row.title),
     agent: row.agent,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
@@ -82,7 +90,7 @@ export function newChatItem(
 ): ChatItem {
   return {
     chatId,
-    title: traffic.title,
+    title: plainTitle(traffic.title),
     agent,
     createdAt: traffic.at,
     updatedAt: traffic.at,

@@ -191,6 +191,12 @@ test("chats deleted while the connection was away go from the list", async () =>
   expect([...model.chats.items.get().keys()]).toEqual(["d"]);
 });
 
+test("a title cannot turn round or break what stands beside it", () => {
+  const { client, model } = modelFor();
+  client.feed.learn([chat("c", { title: "\u202etxt.\u2066exe\n\u0007שלום\u0000" })]);
+  expect(model.chats.items.get().get("c")?.title).toBe("txt. exe שלום");
+});
+
 test("a draft is told of in the chat's line", () => {
   const { model, client } = modelFor();
   client.feed.learn([chat("c")]);

@@ -4,6 +4,9 @@
  *
  * The chat that is looked at is seen as soon as something in it has ended: the server is told, and through it every other
  * device. A line of the list keeps its identity while it shows the same.
+ *
+ * A change made while the connection is away waits in memory and is sent with the next one; a reload before that forgets it,
+ * and the list then shows what holds. Only what a person wrote is worth a store of its own.
  */
 import { type ChatRow, type Client, LIMITS, newId, type Readable } from "@sdk";
 import { Cell, sameFields, sameList } from "./cell.ts";
@@ -121,6 +124,13 @@ export class Chats {
 
   archive(chatId: string, on: boolean): Promise<void> {
     const what = on ? "The chat could not be archived" : "The chat could not be taken from the archive";
+    if (on) {
+      const title = this.row(chatId)?.title ?? "";
+      this.#say({
+        text: title ? `Archived “${title}”` : "Chat archived",
+        action: { label: "Undo", onSelect: () => void this.archive(chatId, false) },
+      });
+    }
     return this.#change(chatId, { archived: on }, { archived: on }, what);
   }
 

@@ -14,6 +14,8 @@ export interface DraftStore {
   load(): Promise<readonly Draft[]>;
   put(draft: Draft): Promise<void>;
   remove(chatId: string): Promise<void>;
+  /** Forget all. */
+  clear(): Promise<void>;
 }
 
 /** Drafts kept; of more the oldest are forgotten when they are loaded. */
@@ -53,6 +55,9 @@ export function indexedDbDrafts(name: string): DraftStore {
     },
     remove: async (chatId) => {
       await (await database()).delete(STORE, chatId);
+    },
+    clear: async () => {
+      await (await database()).clear(STORE);
     },
   };
 }

@@ -15,17 +15,20 @@ function tabs() {
   const store = memoryDrafts();
   const lines = new Map();
   const arounds = [new FakeSurroundings(lines), new FakeSurroundings(lines)] as const;
-  const [here, there] = [new Drafts(store, arounds[0], now), new Drafts(store, arounds[1], now)];
-  here.start();
-  there.start();
+  const [here, there] = [0, 1].map((tab) => new Drafts(() => store, arounds[tab]!, now)) as [Drafts, Drafts];
+  for (const each of [here, there]) {
+    each.start();
+    each.belongTo("u");
+  }
   return { here, there, arounds, store };
 }
 
 test("a draft is kept over a reload, in IndexedDB", async () => {
   const around = new FakeSurroundings();
   const store = indexedDbDrafts("kept");
-  const first = new Drafts(store, around, now);
+  const first = new Drafts(() => store, around, now);
   first.start();
+  first.belongTo("u");
   await first.load();
   first.set("c", "half a sen");
   first.set("c", "half a sentence");
@@ -34,7 +37,8 @@ test("a draft is kept over a reload, in IndexedDB", async () => {
   around.leave(); // not waited for
   await store.load();
 
-  const second = new Drafts(indexedDbDrafts("kept"), around, now);
+  const second = new Drafts(() => indexedDbDrafts("kept"), around, now);
+  second.belongTo("u");
   await second.load();
   expect(second.of("c").get()).toBe("half a sentence");
   expect(second.of("d").get()).toBe("other");
@@ -75,11 +79,42 @@ test("what the person types here is not overwritten by another tab, until the ta
 test("loading does not overwrite what was typed before it was done", async () => {
   const store = memoryDrafts();
   store.kept.set("c", { chatId: "c", text: "old", at: 0.5 });
-  const drafts = new Drafts(store, new FakeSurroundings(), now);
+  const drafts = new Drafts(() => store, new FakeSurroundings(), now);
   drafts.start();
   drafts.set("c", "new");
+  drafts.belongTo("u");
   await settled();
   expect(drafts.of("c").get()).toBe("new");
+});
+
+test("drafts are somebody's: another who comes sees none of them, and their owner finds them again", async () => {
+  const stores = { ann: memoryDrafts(), bob: memoryDrafts() };
+  const around = new FakeSurroundings();
+  const drafts = new Drafts((user) => stores[user as "ann" | "bob"], around, now);
+  drafts.start();
+  drafts.set("c", "typed before anybody was known");
+  around.pass();
+  drafts.belongTo("ann");
+  expect(stores.ann.kept.size).toBe(1);
+  drafts.set("d", "Ann's");
+  drafts.belongTo("bob");
+  expect(drafts.of("d").get()).toBe("");
+  expect(drafts.chats.get().size).toBe(0);
+  expect([stores.ann.kept.size, stores.bob.kept.size]).toEqual([2, 0]);
+  drafts.belongTo("ann");
+  await settled();
+  expect(drafts.of("d").get()).toBe("Ann's");
+  await drafts.clear();
+  expect(stores.ann.kept.size).toBe(0);
+});
+
+test("a day of going through chats leaves no trace of each", () => {
+  const drafts = new Drafts(() => memoryDrafts(), new FakeSurroundings(), now);
+  drafts.set("kept", "text");
+  const before = drafts.of("first");
+  for (let chat = 0; chat < 1_000; chat++) drafts.of(`c${chat}`);
+  expect(drafts.of("first")).not.toBe(before);
+  expect(drafts.of("kept").get()).toBe("text");
 });
 
 test("sending clears the draft, in the store too; quoting adds to it", () => {

@@ -4,6 +4,9 @@
  * Written a moment after the last key, and at once when the page may go away. Of two drafts of one chat the later holds, but
  * what the person types in this tab is never overwritten by another tab: from the first key until the tab is hidden or
  * the draft is empty, the draft is this tab's own.
+ *
+ * Drafts are somebody's. Until it is known who is here (`belongTo`) they are in memory alone, and then belong to them; when
+ * somebody else comes they go from here, and stay in the store for their owner.
  */
 import type { Readable } from "@sdk";
 import { Cell } from "./cell.ts";
@@ -15,33 +18,79 @@ export const WRITE_AFTER_MS = 400;
 
 const LINE = "holdfast.drafts";
 
+/** Chats without a draft whose cells are kept, for they may be on screen. */
+const EMPTY_MAX = 200;
+
 /** See the module's text. */
 export class Drafts {
   /** The chats that have a draft. */
   readonly chats = new Cell<ReadonlySet<string>>(new Set());
-  readonly #store: DraftStore;
+  readonly #storeOf: (owner: string) => DraftStore;
   readonly #around: Surroundings;
   readonly #now: () => number;
-  readonly #line: TabLine;
+  #store: DraftStore | null = null;
+  #owner: string | null = null;
+  #line: TabLine | null = null;
+  #stopLine: (() => void) | null = null;
   readonly #cells = new Map<string, Cell<string>>();
   readonly #times = new Map<string, number>();
   readonly #own = new Set<string>();
   readonly #unwritten = new Set<string>();
   #stopWaiting: (() => void) | null = null;
 
-  constructor(store: DraftStore, around: Surroundings, now: () => number) {
-    this.#store = store;
+  /** `storeOf` gives the store of one user's drafts. */
+  constructor(storeOf: (owner: string) => DraftStore, around: Surroundings, now: () => number) {
+    this.#storeOf = storeOf;
     this.#around = around;
     this.#now = now;
-    this.#line = around.line(LINE);
   }
 
-  /** Load what is kept and agree with other tabs, until the returned function is called. */
-  start(): () => void {
-    const ends = [
-      this.#line.listen((message) => {
+  /** Somebody is here: load what they have kept, and agree with their other tabs. */
+  belongTo(owner: string): void {
+    if (owner === this.#owner) return;
+    if (this.#owner !== null) this.#leave();
+    this.#owner = owner;
+    this.#store = this.#storeOf(owner);
+    this.#line = this.#around.line(`${LINE}.${owner}`);
+    this.#listen();
+    void this.load();
+    this.flush();
+  }
+
+  /** Forget all drafts, in the store too: whoever is here leaves this browser. Never rejects. */
+  async clear(): Promise<void> {
+    const store = this.#store;
+    this.#leave();
+    await store?.clear().catch(() => {}); // as in load
+  }
+
+  #leave(): void {
+    this.flush();
+    this.#stopLine?.();
+    this.#store = this.#line = this.#stopLine = null;
+    this.#owner = null;
+    for (const cell of this.#cells.values()) cell.set("");
+    this.chats.set(new Set());
+    this.#times.clear();
+    this.#own.clear();
+  }
+
+  #listen(): void {
+    this.#stopLine?.();
+    this.#stopLine =
+      this.#line?.listen((message) => {
         if (isDraft(message)) this.#take(message);
-      }),
+      }) ?? null;
+  }
+
+  /** Keep and agree, until the returned function is called. */
+  start(): () => void {
+    this.#listen();
+    const ends = [
+      () => {
+        this.#stopLine?.();
+        this.#stopLine = null;
+      },
       this.#around.onLeaving(() => this.flush()),
       this.#around.visible.subscribe(() => {
         if (!this.#around.visible.get()) this.#own.clear();
@@ -56,8 +105,9 @@ export class Drafts {
 
   /** Take over what is kept, where it is later than what is here. Never rejects. */
   async load(): Promise<void> {
+    const store = this.#store;
     try {
-      for (const draft of await this.#store.load()) this.#take(draft);
+      for (const draft of (await store?.load()) ?? []) if (this.#store === store) this.#take(draft);
     } catch {
       // a browser that refuses storage keeps drafts as long as the page lives
     }
@@ -84,9 +134,10 @@ export class Drafts {
   flush(): void {
     this.#stopWaiting?.();
     this.#stopWaiting = null;
+    if (!this.#store) return; // nobody is known yet; what is unwritten stays so
     for (const chatId of this.#unwritten) {
       const draft = { chatId, text: this.#cell(chatId).get(), at: this.#times.get(chatId) ?? 0 };
-      this.#line.send(draft);
+      this.#line?.send(draft);
       const written = draft.text ? this.#store.put(draft) : this.#store.remove(chatId);
       written.catch(() => {}); // as in load
     }
@@ -109,11 +160,24 @@ export class Drafts {
     this.chats.set(next);
   }
 
+  /** A day of going through chats must not leave a cell for each. */
+  #forget(): void {
+    let left = this.#cells.size - this.chats.get().size - EMPTY_MAX;
+    for (const [chatId, cell] of this.#cells) {
+      if (left <= 0) return;
+      if (cell.get() !== "" || this.#unwritten.has(chatId)) continue;
+      this.#cells.delete(chatId);
+      this.#times.delete(chatId);
+      left--;
+    }
+  }
+
   #cell(chatId: string): Cell<string> {
     let cell = this.#cells.get(chatId);
     if (!cell) {
       cell = new Cell("");
       this.#cells.set(chatId, cell);
+      this.#forget();
     }
     return cell;
   }

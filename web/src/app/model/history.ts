@@ -72,6 +72,8 @@ export class History {
     this.#changed([]);
     await this.#attempt(async () => {
       const reply = await this.#read(mark);
+      // A refresh meanwhile gave up what was held: what is older than that would leave a gap.
+      if (this.#mark !== mark) return reply.requests;
       for (const row of reply.messages) this.#add(row);
       this.#mark = reply.next;
       return reply.requests;
@@ -93,10 +95,26 @@ export class History {
       this.#changed(requests);
     } catch (error) {
       const missing = error instanceof CommandError && error.code === "unknown_chat";
-      if (missing) this.loaded = true;
+      if (missing) {
+        // Deleted, or the server was made anew: what is held is nobody's any more.
+        this.loaded = true;
+        this.rows.clear();
+        this.#mark = null;
+      }
       this.trouble = { missing, error: missing ? "" : sentenceOf(error) };
       this.#changed([]);
     }
+  }
+
+  /** Load older pages until a message is there; false if it is in none. */
+  async until(messageId: string): Promise<boolean> {
+    if (!this.loaded) await this.refresh();
+    while (!this.rows.has(messageId) && this.hasOlder) {
+      const { size } = this.rows;
+      await this.older();
+      if (this.rows.size === size || this.trouble.error !== "") break;
+    }
+    return this.rows.has(messageId);
   }
 
   async #readNewest(): Promise<readonly RequestRow[]> {

@@ -1,8 +1,9 @@
 /** The model's stores as React reads them. */
 import type { AgentRow, ConnectionState } from "@sdk";
 import { useCallback, useEffect, useMemo } from "react";
+import { useReadable } from "../../react/index.tsx";
 import { Search } from "./lookups.ts";
-import { useModel, useReadable } from "./provider.tsx";
+import { useModel } from "./provider.tsx";
 import { tabTitle } from "./tabTitle.ts";
 import type {
   ChatItem,

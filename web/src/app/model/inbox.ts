@@ -7,6 +7,7 @@
  */
 import type { ChatRow, Client, RequestRow } from "@sdk";
 import { Cell, sameFields, sameList } from "./cell.ts";
+import { plainTitle } from "./chatItems.ts";
 import type { Chats } from "./chats.ts";
 import type { Presence } from "./presence.ts";
 import { isFailure } from "./status.ts";
@@ -101,8 +102,8 @@ export class InboxStore {
       requestId: row.request_id,
       chatId: row.chat_id,
       kind,
-      title: chat?.title || row.title,
-      question: row.title,
+      title: plainTitle(chat?.title || row.title),
+      question: plainTitle(row.title),
       agent: row.agent,
       at,
       reason: kind === "failed" ? (row.outcome?.message ?? "") : "",

@@ -1,4 +1,6 @@
 /** The app's state and the hooks that read it: all that components use. */
+
+export { useReadable } from "../../react/index.tsx";
 export { UNDO_MS } from "./chats.ts";
 export {
   useAgents,
@@ -15,5 +17,5 @@ export {
   useThread,
 } from "./hooks.ts";
 export { PREFERENCES_KEY } from "./preferences.ts";
-export { chatActions, ModelProvider, threadActions, useClient, useReadable } from "./provider.tsx";
+export { chatActions, ModelProvider, signOut, threadActions, useClient } from "./provider.tsx";
 export type * from "./types.ts";

@@ -1,7 +1,8 @@
 /** What is asked of the server on demand: the agents, and searches. */
-import type { AgentRow, Client } from "@sdk";
+import type { AgentRow, Client, HitRow } from "@sdk";
 import { CommandError, LIMITS } from "@sdk";
 import { Cell } from "./cell.ts";
+import { plainTitle } from "./chatItems.ts";
 import { sentenceOf } from "./history.ts";
 import type { SearchState } from "./types.ts";
 
@@ -28,6 +29,10 @@ export class Agents {
 }
 
 const IDLE: SearchState = { state: "idle", hits: [], error: "" };
+
+function shown(hit: HitRow): HitRow {
+  return { ...hit, title: plainTitle(hit.title) };
+}
 
 /** One search field: the latest query counts, what is still on its way of an earlier one is given up. */
 export class Search {
@@ -57,7 +62,7 @@ export class Search {
         { query: wanted, limit: HITS_MAX },
         { signal: running.signal },
       );
-      if (this.#running === running) this.view.set({ state: "done", hits, error: "" });
+      if (this.#running === running) this.view.set({ state: "done", hits: hits.map(shown), error: "" });
     } catch (error) {
       if (this.#running !== running) return;
       // A query without a word to look for is refused as invalid: it finds nothing.

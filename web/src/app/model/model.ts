@@ -18,13 +18,17 @@ import type { ChatActions, Mode, ThreadActions, ToastInput } from "./types.ts";
 export interface ModelParts {
   readonly client: Client;
   readonly around: Surroundings;
-  readonly drafts: DraftStore;
+  /** The store of one user's drafts. */
+  draftsOf(user: string): DraftStore;
   readonly dataset: Dataset;
   say(toast: ToastInput): void;
 }
 
 /** Chats whose actions are kept, so that they are the same objects. */
 const ACTIONS_MAX = 100;
+
+/** How long signing out may wait for the browser's storage. */
+const FORGET_MS = 3_000;
 
 /** See the module's text. `start` begins to follow the client; whoever made the client starts that. */
 export class Model {
@@ -50,7 +54,11 @@ export class Model {
     this.around = around;
     this.#say = (toast) => parts.say(toast);
     this.presence = new Presence(around.visible);
-    this.drafts = new Drafts(parts.drafts, around, () => Date.now());
+    this.drafts = new Drafts(
+      (user) => parts.draftsOf(user),
+      around,
+      () => Date.now(),
+    );
     this.chats = new Chats(client, this.presence, this.drafts.chats, this.#say);
     this.threads = new Threads(client, this.chats, new BranchChoices(around.local));
     this.inbox = new InboxStore(client, this.chats, this.presence, around.local);
@@ -73,7 +81,15 @@ export class Model {
   start(): () => void {
     const { client, around } = this;
     let online = false;
+    let welcomed: string | null = null;
     const connected = () => {
+      const { phase, user } = client.connection.get();
+      if (user) this.drafts.belongTo(user);
+      if (phase === "online") {
+        // Somebody else: nothing of the one before may stay on screen or in memory.
+        if (welcomed !== null && welcomed !== user) around.reload();
+        welcomed = user;
+      }
       const now = client.connection.get().phase === "online";
       if (now === online) return;
       online = now;
@@ -98,11 +114,24 @@ export class Model {
         if (key === MODES_KEY || key === null) this.modes.reload();
       }),
       around.onLeaving(() => this.places.write()),
+      around.visible.subscribe(() => {
+        // Some of what other devices do has no row in the feed: a question that was deleted without an answer.
+        if (around.visible.get() && online) this.threads.again();
+      }),
     ];
     connected();
     return () => {
       for (const end of ends.reverse()) end();
     };
+  }
+
+  /** Whoever is here leaves this browser: what they wrote and did not send is forgotten. Never rejects. */
+  async signOut(): Promise<void> {
+    const forgotten = Promise.all([this.drafts.clear(), this.client.clearOutbox()]);
+    // A storage that hangs must not keep anybody signed in.
+    const late = new Promise<void>((resolve) => void this.around.after(resolve, FORGET_MS));
+    await Promise.race([forgotten, late]);
+    this.client.close();
   }
 
   /** What can be done in a chat; the same object for the same chat. */

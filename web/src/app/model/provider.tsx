@@ -1,21 +1,15 @@
 /** Where components find the model: one per client, followed while it is mounted. */
 import { toast } from "@app/design/index.ts";
-import type { Client, Readable } from "@sdk";
-import {
-  createContext,
-  type ReactNode,
-  useCallback,
-  useContext,
-  useEffect,
-  useSyncExternalStore,
-} from "react";
+import type { Client } from "@sdk";
+import { createContext, type ReactNode, useContext, useEffect } from "react";
 import { navigate } from "wouter/use-browser-location";
 import { indexedDbDrafts } from "./draftStore.ts";
 import { Model } from "./model.ts";
 import { browserSurroundings } from "./surroundings.ts";
 import type { ChatActions, ThreadActions } from "./types.ts";
 
-const DRAFTS_DATABASE = "holdfast-drafts";
+/** A user's name follows: drafts are somebody's. */
+const DRAFTS_DATABASE = "holdfast-drafts/";
 
 const ModelContext = createContext<Model | null>(null);
 const models = new WeakMap<Client, Model>();
@@ -40,13 +34,6 @@ export function useClient(): Client {
   return useModel().client;
 }
 
-/** The value of a readable, and a new rendering with each change. */
-export function useReadable<T>(readable: Readable<T>): T {
-  const subscribe = useCallback((listener: () => void) => readable.subscribe(listener), [readable]);
-  const get = useCallback(() => readable.get(), [readable]);
-  return useSyncExternalStore(subscribe, get, get);
-}
-
 /** What can be done with chats; for event handlers below a ModelProvider. */
 export const chatActions: ChatActions = {
   rename: (chatId, title) => mounted().chatActions.rename(chatId, title),
@@ -63,6 +50,12 @@ export function threadActions(chatId: string): ThreadActions {
   return mounted().threadActions(chatId);
 }
 
+/** Whoever is here leaves this browser: what they wrote and did not send is forgotten, and the client is closed. Reload the
+ * page then. Never rejects. */
+export function signOut(): Promise<void> {
+  return mounted().signOut();
+}
+
 function mounted(): Model {
   if (!current) throw new Error("no ModelProvider has been rendered");
   return current;
@@ -74,7 +67,7 @@ function modelOf(client: Client): Model {
     model = new Model({
       client,
       around: browserSurroundings((path) => navigate(path)),
-      drafts: indexedDbDrafts(DRAFTS_DATABASE),
+      draftsOf: (user) => indexedDbDrafts(DRAFTS_DATABASE + user),
       dataset: document.documentElement.dataset,
       say: (said) => void toast(said),
     });

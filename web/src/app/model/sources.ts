@@ -7,6 +7,7 @@
  */
 import {
   type Client,
+  DISTRUSTED,
   type MessageRow,
   type Part,
   type RequestRow,
@@ -51,7 +52,8 @@ export class Sources {
   /** Take over a row. False if it is known, or older than what is known; of one version the row that came last holds. */
   remember(row: RequestRow): boolean {
     const last = this.#requests.get(row.request_id);
-    if (last === row || (last && last.version > row.version)) return false;
+    const older = last && row.version !== DISTRUSTED && last.version > row.version;
+    if (last === row || older) return false;
     this.#requests.delete(row.request_id);
     this.#requests.set(row.request_id, row);
     for (const [id, old] of this.#requests) {
@@ -151,6 +153,7 @@ export class Sources {
       text: row?.text ?? sent?.submission.text ?? "",
       answer: null,
       parts: null,
+      told: null,
       status: unsent ? "unsent" : null,
       unsent,
       refusal: unsent ? refusalOf(sent.answer) : "",
@@ -169,6 +172,7 @@ export class Sources {
       text: "",
       answer: shown,
       parts: shown || !row?.transcript ? null : this.#partsOf(row.transcript),
+      told: shown ? null : (row?.transcript ?? null),
       status,
       unsent: status === "unsent",
       refusal: answer && status === "unsent" ? refusalOf(answer) : "",

@@ -31,6 +31,8 @@ export interface Surroundings {
   after(run: () => void, waitMs: number): () => void;
   /** Go to an address of the page. */
   open(path: string): void;
+  /** Begin anew, with nothing in memory. */
+  reload(): void;
 }
 
 /** Strings in memory: where the browser refuses storage (private windows, blocked cookies), and in tests. */
@@ -72,6 +74,7 @@ export function browserSurroundings(open: (path: string) => void): Surroundings 
       return () => clearTimeout(timer);
     },
     open,
+    reload: () => location.reload(),
   };
 }
 
@@ -109,8 +112,8 @@ function mediaQuery(query: string): Readable<boolean> {
 
 /** A BroadcastChannel; without one tabs simply do not hear of each other. */
 function broadcastLine(name: string): TabLine {
-  if (typeof BroadcastChannel === "undefined") return { send: () => {}, listen: () => () => {} };
-  const channel = new BroadcastChannel(name);
+  const channel = channelOf(name);
+  if (!channel) return { send: () => {}, listen: () => () => {} };
   return {
     send: (message) => channel.postMessage(message),
     listen: (listener) => {
@@ -119,6 +122,15 @@ function broadcastLine(name: string): TabLine {
       return () => channel.removeEventListener("message", heard);
     },
   };
+}
+
+/** Some browsers that block storage refuse a channel by throwing. */
+function channelOf(name: string): BroadcastChannel | null {
+  try {
+    return typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel(name);
+  } catch {
+    return null;
+  }
 }
 
 /** Read JSON from storage as an object of named values; anything else counts as empty. */

@@ -84,7 +84,7 @@ type Call = { readonly type: string; readonly fields: Record<string, unknown> };
 
 /** See the module's text. */
 export class FakeClient {
-  readonly connection = new Cell({ phase: "online" } as ConnectionState);
+  readonly connection = new Cell({ phase: "online", user: "u" } as ConnectionState);
   readonly feed: Feed = new Feed(() => this.feed?.flush());
   readonly outbox = new Cell<readonly OutboxEntry[]>([]);
   readonly answers = new Map<string, FakeAnswer>();
@@ -267,6 +267,12 @@ export class FakeSurroundings implements Surroundings {
 
   after = (run: () => void): (() => void) => joined(this.#timers, run);
 
+  reloads = 0;
+
+  reload = (): void => {
+    this.reloads += 1;
+  };
+
   open = (path: string): void => void this.opened.push(path);
 
   /** Run what is due; all of it. */
@@ -295,6 +301,7 @@ export function memoryDrafts(): DraftStore & { readonly kept: Map<string, Draft>
     load: async () => [...kept.values()],
     put: async (draft) => void kept.set(draft.chatId, draft),
     remove: async (chatId) => void kept.delete(chatId),
+    clear: async () => kept.clear(),
   };
 }
 
@@ -302,9 +309,10 @@ export function memoryDrafts(): DraftStore & { readonly kept: Map<string, Draft>
 export function modelFor(client = new FakeClient(), around = new FakeSurroundings()) {
   const toasts: ToastInput[] = [];
   const drafts = memoryDrafts();
+  const draftsOf = () => drafts;
   const dataset: Record<string, string | undefined> = {};
   const say = (toast: ToastInput) => void toasts.push(toast);
-  const model = new Model({ client: client.sdk, around, drafts, dataset, say });
+  const model = new Model({ client: client.sdk, around, draftsOf, dataset, say });
   const stop = model.start();
   return { model, client, around, toasts, drafts, dataset, stop };
 }

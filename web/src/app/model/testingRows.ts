@@ -70,12 +70,21 @@ export function message(
 /** The transcript of a finished answer with one text. */
 export function transcript(text: string): Transcript {
   const parts = [{ kind: "text" as const, at: 1, text, open: false }];
-  return { status: "completed", parts } as unknown as Transcript;
+  return {
+    status: "completed",
+    agent: "demo",
+    attempt: 1,
+    accepted_at: 1,
+    started_at: 1,
+    usage: null,
+    outcome: null,
+    parts,
+  } as unknown as Transcript;
 }
 
 /** An entry of the outbox. */
 export function entry(submission: SubmissionInput, at: number): OutboxEntry {
   const requestId = submission.request_id as string;
   const whole = { ...submission, request_id: requestId };
-  return { requestId, submission: whole, order: at, at, state: "waiting", error: null };
+  return { requestId, submission: whole, order: at, at, owner: null, state: "waiting", error: null };
 }

@@ -1,6 +1,6 @@
 import { CommandError } from "@sdk";
 import { expect, test } from "vitest";
-import { FakeClient, FakeSurroundings, message, modelFor, request, settled } from "./testing.ts";
+import { chat, FakeClient, FakeSurroundings, message, modelFor, request, settled } from "./testing.ts";
 import type { ThreadView } from "./thread.ts";
 import { THREADS_MAX } from "./threads.ts";
 
@@ -297,6 +297,100 @@ test("older messages come page by page; a refresh leaves no gap", async () => {
   await settled();
   expect(ids()).toHaveLength(20);
   expect(view().hasOlder).toBe(false);
+});
+
+test("a message is revealed on its branch, however old, and one that is not there is not", async () => {
+  const client = new FakeClient();
+  client.pageRows = 2;
+  client.messages = [
+    message("u1", null, 1),
+    message("a1", "u1", 2),
+    message("u2", "a1", 3),
+    message("a2", "u2", 4),
+    message("u3", "a1", 5),
+    message("a3", "u3", 6),
+  ];
+  const { thread, ids } = await opened(client);
+  expect(ids()).toEqual(["u3", "a3"]);
+  expect(await thread.reveal("a2")).toBe(true);
+  expect(ids()).toEqual(["u2", "a2"]);
+  expect(await thread.reveal("nowhere")).toBe(false);
+  expect(ids()).toEqual(["u1", "a1", "u2", "a2"]);
+});
+
+test("a chat that is gone from the server goes from the screen, and what is unsent in it stays", async () => {
+  const client = answered();
+  const { thread, view, ids, actions } = await opened(client);
+  client.messages = [];
+  await thread.refresh();
+  expect(view()).toMatchObject({ missing: true, messages: [] });
+  actions.send("still mine");
+  expect(ids()).toHaveLength(2);
+});
+
+test("an older page that comes after all was read anew leaves no gap", async () => {
+  const client = new FakeClient();
+  client.pageRows = 1;
+  client.messages = Array.from({ length: 4 }, (_, at) => message(`u${at}`, at ? `u${at - 1}` : null, at));
+  const { thread, view } = await opened(client);
+  const history = () => view().messages.map((each) => each.id);
+  let open = () => {};
+  client.gates.set("list_messages", new Promise<void>((resolve) => (open = resolve)));
+  view().loadOlder();
+  client.gates.delete("list_messages");
+  for (let at = 4; at < 20; at++) client.messages.push(message(`u${at}`, `u${at - 1}`, at));
+  await thread.refresh();
+  open();
+  await settled();
+  const all = history();
+  expect(all).toEqual(Array.from({ length: all.length }, (_, at) => `u${20 - all.length + at}`));
+});
+
+test("what other devices did without a word is seen when the page is looked at again", async () => {
+  const client = answered();
+  const { around, ids } = await opened(client);
+  around.visible.set(false);
+  client.messages.pop();
+  around.visible.set(true);
+  await settled();
+  expect(ids()).toEqual(["u1"]);
+});
+
+test("when somebody else signs in the page begins anew", async () => {
+  const client = answered();
+  const { around } = await opened(client);
+  client.connection.set({ ...client.connection.get(), phase: "connecting" });
+  client.connection.set({ ...client.connection.get(), phase: "online" });
+  expect(around.reloads).toBe(0);
+  client.connection.set({ ...client.connection.get(), user: "another" });
+  expect(around.reloads).toBe(1);
+});
+
+test("a thousand chats looked at one after another leave no listener and no hold behind", async () => {
+  const client = new FakeClient();
+  client.chats = [chat("c")];
+  const { model } = modelFor(client);
+  const counted = { outbox: 0, rows: 0 };
+  const { outbox, feed } = client;
+  const [subscribe, onRow] = [outbox.subscribe.bind(outbox), feed.onRow.bind(feed)];
+  outbox.subscribe = (listener) => {
+    counted.outbox++;
+    return subscribe(listener);
+  };
+  feed.onRow = (listener) => {
+    counted.rows++;
+    return onRow(listener);
+  };
+  for (let turn = 0; turn < 1_000; turn++) {
+    const close = model.threads.of(`c${turn}`).open();
+    const leave = model.presence.show(`c${turn}`);
+    if (turn % 100 === 0) await settled();
+    leave();
+    close();
+  }
+  await settled();
+  expect(counted).toEqual({ outbox: 0, rows: 0 });
+  expect([...client.answers.values()].every((answer) => answer.holds === 0)).toBe(true);
 });
 
 test("a refresh that finds nothing new changes nothing", async () => {

@@ -63,6 +63,7 @@ export class Thread {
       loadOlder: () => void this.#history.older(),
       branch: (messageId, step) => this.#step(messageId, step),
       reload: () => void this.refresh(),
+      reveal: (messageId) => this.reveal(messageId),
     });
     this.followOutbox(client.outbox.get());
   }
@@ -145,6 +146,20 @@ export class Thread {
     this.#sources.forget(new Tree(this.#sources.nodes()).subtree(messageId));
     this.#hidden.delete(messageId);
     this.rebuild();
+  }
+
+  /** Show the branch that a message is on, loading older pages until it is there. False if there is no such message. */
+  async reveal(messageId: string): Promise<boolean> {
+    if (!this.#nodes.has(messageId) && !(await this.#history.until(messageId))) return false;
+    if (!this.#nodes.has(messageId)) this.rebuild();
+    if (!this.#nodes.has(messageId)) return false;
+    for (let id: string | null = messageId; id !== null; id = this.#nodes.get(id)?.parentId ?? null) {
+      const node = this.#nodes.get(id);
+      if (node && this.#tree.siblings(id).length > 1)
+        this.#choices.choose(this.chatId, node.parentId ?? ROOT, id);
+    }
+    this.rebuild(messageId);
+    return true;
   }
 
   /** A message of any branch. */

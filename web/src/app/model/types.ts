@@ -1,5 +1,5 @@
 /** What the model promises to components: the shapes of chats, threads, inbox, activity and preferences. */
-import type { Answer, HitRow, Part, Status } from "@sdk";
+import type { Answer, HitRow, Part, Status, Transcript } from "@sdk";
 
 /** What a chat's line in the sidebar shows at a glance; the first that holds: waiting, running, unsent, failed, unread. */
 export type ChatBadge = "running" | "waiting" | "failed" | "unread" | "unsent" | null;
@@ -51,6 +51,8 @@ export interface ThreadMessage {
   readonly answer: Answer | null;
   /** A finished answer, from the history; null while only `answer` has it. */
   readonly parts: readonly Part[] | null;
+  /** How a finished answer of the history went; null while `answer` says it. */
+  readonly told: Transcript | null;
   /** Of a person's message: null, or `unsent`. */
   readonly status: MessageStatus | null;
   readonly unsent: boolean;
@@ -83,6 +85,8 @@ export interface ThreadState {
   readonly loadOlder: () => void;
   /** Show the sibling before (-1) or after (1) this message. */
   readonly branch: (messageId: string, step: -1 | 1) => void;
+  /** Show the branch that this message is on, loading what is older until it is there. False if there is no such message. */
+  readonly reveal: (messageId: string) => Promise<boolean>;
   /** Try again after `error`. */
   readonly reload: () => void;
 }

@@ -67,7 +67,9 @@ export const ChatRow = memo(function ChatRow({ chat, current }: { chat: ChatItem
         onDoubleClick={() => setRenaming(true)}
         onKeyDown={onKeyDown}
       >
-        <span className={styles.title}>{title}</span>
+        <span className={styles.title} dir="auto">
+          {title}
+        </span>
         {chat.draft && !chat.badge && (
           <span className={styles.state} data-tip="Has a draft">
             <PencilLine size={13} className={styles.draft} aria-hidden="true" />
@@ -128,9 +130,15 @@ function RenameField({ chat, onDone }: { chat: ChatItem; onDone: () => void }) {
   const field = useRef<HTMLInputElement>(null);
   const ended = useRef(false);
   useEffect(() => {
-    // After the menu that asked for it has closed, which would take the focus away again.
-    const frame = requestAnimationFrame(() => field.current?.select());
-    field.current?.focus();
+    const begin = () => {
+      field.current?.focus();
+      field.current?.select();
+    };
+    begin();
+    // The menu that asked for it may take the focus away as it closes; who has begun to type is left alone.
+    const frame = requestAnimationFrame(() => {
+      if (document.activeElement !== field.current) begin();
+    });
     return () => cancelAnimationFrame(frame);
   }, []);
 

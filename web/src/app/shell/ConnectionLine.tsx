@@ -24,7 +24,7 @@ export function ConnectionLine({ hideToken }: { hideToken: boolean }) {
   const now = useTicking(state.phase === "waiting");
   const words = connectionWords(state, now);
   const told = useSettled(words !== null, words?.tone === "fail" ? 0 : QUIET_MS);
-  const again = useAgain(told && state.phase !== "online", state.phase === "online");
+  const again = useAgain(told && state.phase !== "online" && !state.needsToken, state.phase === "online");
   const shown = told && words && !(hideToken && words.action === "token") ? words : null;
 
   return (

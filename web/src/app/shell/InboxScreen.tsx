@@ -83,7 +83,9 @@ function Entry({ item, fresh }: { item: InboxItem; fresh: boolean }) {
         <StatusDot status={KIND_STATUS[item.kind]} />
       </span>
       <span className={styles.words}>
-        <span className={styles.title}>{item.title || item.question || "Untitled chat"}</span>
+        <span className={styles.title} dir="auto">
+          {item.title || item.question || "Untitled chat"}
+        </span>
         {told && told !== item.title && <span className={styles.told}>{told}</span>}
       </span>
       <span className={styles.side}>

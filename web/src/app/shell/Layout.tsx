@@ -16,6 +16,7 @@ import { NARROW, useMedia } from "./media.ts";
 import { closeOverlay, openOverlay, useOverlay } from "./overlays.ts";
 import { usePlace } from "./place.ts";
 import { SEARCH_ID, Sidebar } from "./Sidebar.tsx";
+import { setTopBarPlace } from "./topBarPlace.ts";
 
 /** The id of the main area, which the skip link and the change of screens go to. */
 export const MAIN_ID = "main";
@@ -117,6 +118,7 @@ function TopBar() {
         onClick={() => openOverlay("drawer")}
       />
       {unseen > 0 && <span className={styles.mark} aria-hidden="true" />}
+      <div ref={setTopBarPlace} className={styles.middle} />
       <Link href="/" className={styles.wordmark}>
         <BrandMark size={20} />
         Holdfast

@@ -5,6 +5,7 @@ import type { HitRow } from "@sdk";
 import { Fragment, type KeyboardEvent } from "react";
 import { Link } from "wouter";
 import styles from "./chats.module.css";
+import { excerpt } from "./excerpt.ts";
 
 /** The hits for `query`, which is not empty. */
 export function SearchResults({ query }: { query: string }) {
@@ -39,14 +40,17 @@ export function SearchResults({ query }: { query: string }) {
 function Hit({ hit }: { hit: HitRow }) {
   const client = useClient();
   return (
-    <Link href={`/c/${hit.chat_id}`} className={styles.hit}>
+    <Link
+      href={hit.message_id === null ? `/c/${hit.chat_id}` : `/c/${hit.chat_id}?m=${hit.message_id}`}
+      className={styles.hit}
+    >
       <span className={styles.hitHead}>
         <span>{hit.title || "Untitled chat"}</span>
         <span className={styles.hitAge}>{formatAge(client.now() - hit.created_at)}</span>
       </span>
       {hit.message_id !== null && (
         <span className={styles.snippet}>
-          <Marked text={hit.snippet} />
+          <Marked text={excerpt(hit.snippet)} />
         </span>
       )}
     </Link>

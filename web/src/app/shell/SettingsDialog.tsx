@@ -1,6 +1,6 @@
 /** What the person can set in this browser. */
 import { Button, Dialog, Segmented, Switch, setSingleKeys, singleKeysOn } from "@app/design/index.ts";
-import { useClient, useConnection, usePreferences } from "@app/model/index.ts";
+import { signOut, useConnection, usePreferences } from "@app/model/index.ts";
 import { LogOut, Monitor, Moon, Sun } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { closeOverlay, useOverlay } from "./overlays.ts";
@@ -85,7 +85,7 @@ function Settings() {
         onChange={(on) => set({ enterSends: on })}
       />
       <Switch
-        label="Show reasoning unfolded"
+        label="Show thoughts unfolded"
         checked={showReasoning}
         onChange={(on) => set({ showReasoning: on })}
       />
@@ -116,14 +116,19 @@ function Row({ label, hint, children }: { label: string; hint?: string; children
 }
 
 function Account() {
-  const client = useClient();
-  const { user, server } = useConnection();
+  const { user, server, unsent } = useConnection();
   const [token] = useState(readToken);
   return (
     <div className={styles.account}>
       <p>
         {user ? `Signed in as ${user}` : "Not connected"}
         {server && <span className={styles.version}>Server {server}</span>}
+        {token !== null && unsent > 0 && (
+          <span className={styles.version}>
+            {unsent === 1 ? "1 message is" : `${unsent} messages are`} not sent yet: signing out deletes{" "}
+            {unsent === 1 ? "it" : "them"}.
+          </span>
+        )}
       </p>
       {token !== null && (
         <Button
@@ -131,10 +136,11 @@ function Account() {
           variant="danger"
           icon={<LogOut size={15} />}
           onClick={() => {
-            writeToken(null);
-            client.close();
             // A fresh page: nothing of this person's chats stays on screen or in memory.
-            location.assign("/");
+            void signOut().then(() => {
+              writeToken(null);
+              location.assign("/");
+            });
           }}
         >
           Sign out

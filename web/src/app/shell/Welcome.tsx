@@ -5,7 +5,7 @@ import styles from "./panels.module.css";
 
 /** Each shows something that the demo agent does with these words. */
 const DEMO_CHIPS = [
-  { text: "Show me everything an answer can hold", about: "Reasoning, a tool, steps, a table, code" },
+  { text: "Show me everything an answer can hold", about: "Thoughts, a tool, steps, a table, code" },
   { text: "Please approve before you count the words", about: "It waits for your decision" },
   { text: "Try something and fail at the end", about: "What a failure looks like" },
   { text: "Write while I reload this page", about: "Then reload: nothing is lost" },

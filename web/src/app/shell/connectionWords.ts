@@ -22,16 +22,17 @@ export function connectionWords(state: ConnectionState, nowMs: number): Connecti
       if (state.draining) {
         return quiet("The server is about to restart. Answers go on, and this page comes back by itself.");
       }
+      if (state.unsent > 0 && !state.durable) return { ...quiet(`Sending…${kept(state)}`), tone: "warn" };
       return state.unsent > 0 ? quiet(`Sending ${messages(state.unsent)}…`) : null;
     case "connecting":
       return quiet(state.tries > 0 ? "Connecting again…" : "Connecting…");
     case "offline":
-      return { text: `You are offline.${kept(state.unsent)}`, count: "", tone: "warn", action: null };
+      return { text: `You are offline.${kept(state)}`, count: "", tone: "warn", action: null };
     case "waiting": {
       const left = state.retryAt === null ? 0 : Math.max(0, Math.ceil((state.retryAt - nowMs) / 1000));
       const what = state.code === RESTARTING ? "The server is restarting." : "No connection to the server.";
       return {
-        text: what + kept(state.unsent),
+        text: what + kept(state),
         count: left > 0 ? `Next try in ${left} s.` : "Trying…",
         tone: "warn",
         action: "retry",
@@ -58,8 +59,13 @@ function messages(count: number): string {
   return count === 1 ? "1 message" : `${count} messages`;
 }
 
-function kept(unsent: number): string {
+/** What becomes of what is not sent: usually it outlives the page; where the browser keeps nothing that must be known. */
+function kept({ unsent, durable }: ConnectionState): string {
   if (unsent === 0) return "";
+  if (!durable) {
+    const what = unsent === 1 ? "1 message waits" : `${unsent} messages wait`;
+    return ` ${what}; this browser cannot keep ${unsent === 1 ? "it" : "them"}, so leave this page open.`;
+  }
   return unsent === 1
     ? " 1 message is kept here and will be sent."
     : ` ${unsent} messages are kept here and will be sent.`;

@@ -2,6 +2,7 @@
 import type { ConnectionState } from "@sdk";
 import { describe, expect, it } from "vitest";
 import { connectionWords } from "./connectionWords.ts";
+import { excerpt } from "./excerpt.ts";
 import { groupByDay } from "./groups.ts";
 import { placeOf } from "./place.ts";
 
@@ -16,6 +17,7 @@ const FINE: ConnectionState = {
   code: null,
   needsToken: false,
   draining: false,
+  durable: true,
   user: "ann",
   server: "1",
   operator: false,
@@ -104,5 +106,20 @@ describe("placeOf", () => {
     for (const path of ["/c", "/c/", "/c/a b", "/c/a/b", "/x", `/c/${"a".repeat(65)}`, "/inbox/1"]) {
       expect(placeOf(path)).toEqual({ screen: "lost" });
     }
+  });
+});
+
+describe("what a search found", () => {
+  it("is shown shortly after the beginning, however late in the text it stands", () => {
+    const shown = excerpt(`${"some words before it ".repeat(9)}\u0002found\u0003 and after`);
+    expect(shown).toMatch(/^…\S/);
+    expect(shown.indexOf("\u0002")).toBeLessThan(32);
+    expect(shown.endsWith("\u0002found\u0003 and after")).toBe(true);
+  });
+
+  it("is shown without the signs of Markdown", () => {
+    expect(excerpt("## Head\n\n> a **bold** \u0002word\u0003 | `code`")).toBe(
+      "Head a bold \u0002word\u0003 code",
+    );
   });
 });

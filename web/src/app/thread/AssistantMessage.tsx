@@ -1,5 +1,5 @@
 /** An answer in a thread: its parts, how it went, what can be done with it. */
-import { AnswerFooter, AnswerParts } from "@app/answer/index.ts";
+import { AnswerFooter, AnswerParts, factsOf } from "@app/answer/index.ts";
 import { Button } from "@app/design/index.ts";
 import { useConnection, useReadable } from "@app/model/index.ts";
 import { MessagePrimitive } from "@assistant-ui/react";
@@ -29,10 +29,13 @@ export function AssistantMessage() {
   const shape = useShape(message.answer);
   const status = shape?.status ?? message.status ?? "completed";
   const parts = shape?.parts ?? message.parts ?? NO_PARTS;
-  const live = isLive(status);
-  const agent = shape?.agent ?? "";
+  // What cannot be followed any more and has no end: it says why, and stands as far as it came.
+  const lost = shape?.sync === "lost" && isLive(status) ? shape.lostReason : "";
+  const live = isLive(status) && lost === "";
+  const agent = shape?.agent ?? message.told?.agent ?? "";
+  const facts = shape ?? (message.told && factsOf(message.told));
   const failure =
-    message.refusal || (shape?.refusal?.message ?? "") || whyItEnded(status, shape?.outcome ?? null);
+    message.refusal || shape?.refusal?.message || lost || whyItEnded(status, facts?.outcome ?? null);
   const failed = failure !== "";
   return (
     <MessagePrimitive.Root
@@ -47,8 +50,8 @@ export function AssistantMessage() {
       {message.damaged && (
         <p className={styles.damaged} role="note">
           <TriangleAlert size={16} aria-hidden="true" />
-          This answer was damaged where it is kept. What is left of it is shown; regenerate it to get a whole
-          one.
+          This answer was damaged where it is kept. What is left of it is shown; press “Answer again” for a
+          whole one.
         </p>
       )}
       {live && parts.length === 0 && !failed && <Pending status={status} place={shape?.place ?? null} />}
@@ -68,7 +71,7 @@ export function AssistantMessage() {
           </Button>
         </div>
       )}
-      {shape && (parts.length > 0 || !live) && <AnswerFooter state={shape} quiet />}
+      {facts && (parts.length > 0 || !live) && <AnswerFooter state={facts} quiet={failed} />}
       <AnswerActions live={live} parts={parts} isLast={isLast} onStory={() => showStory(message.id)} />
     </MessagePrimitive.Root>
   );
@@ -78,10 +81,12 @@ export function AssistantMessage() {
 function Pending({ status, place }: { status: string; place: number | null }) {
   const { phase } = useConnection();
   const slow = useDelayed(status === "unsent", SENT_SOON_MS);
+  // The message above says that it is not sent, and what to do.
+  if (slow) return null;
   return (
     <p className={styles.pending}>
       <span className={styles.pulse} aria-hidden="true" />
-      {pendingWords(status, place, phase === "online" && !slow)}
+      {pendingWords(status, place, phase === "online")}
     </p>
   );
 }

@@ -191,7 +191,7 @@ describe("Composer", () => {
   it("says that what is sent offline is kept", () => {
     world.phase = "offline";
     render(<Page />);
-    expect(screen.getByText(/goes out when you are back/)).toBeTruthy();
+    expect(screen.getByText(/kept here until you are connected/)).toBeTruthy();
   });
 
   it("opens the person's last message for editing with Up, but only in an empty field", async () => {

@@ -155,7 +155,7 @@ function noteFor(state: {
   waiting: boolean;
   empty: boolean;
 }): string {
-  if (state.offline) return "You are offline. What you send is kept here and goes out when you are back.";
+  if (state.offline) return "What you send is kept here until you are connected.";
   if (state.needsYou) return "The answer above needs your decision.";
   if (state.waiting) return "Waiting for the answer. It goes on if you leave this page.";
   if (state.tailIsLive && !state.empty) return "This will be queued behind the answer that is running.";

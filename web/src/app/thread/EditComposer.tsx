@@ -7,8 +7,7 @@ import { keyMeaning, roomFor, TEXT_BYTES_MAX } from "./composerRules.ts";
 import styles from "./message.module.css";
 import { useRow } from "./row.ts";
 
-const FIRST = "Starts another chat with these words; this one stays.";
-const LATER = "Asks again as another version; this one stays.";
+const NOTE = "Asks again as another version; this one stays.";
 
 /** The message as a text field, with the keys of the composer; Escape leaves it as it was. */
 export function EditComposer() {
@@ -61,9 +60,7 @@ export function EditComposer() {
           onKeyDown={onKeyDown}
         />
         <div className={styles.editBar}>
-          <span className={styles.editNote}>
-            {room.over ? "Too long to send." : message.parentId === null ? FIRST : LATER}
-          </span>
+          <span className={styles.editNote}>{room.over ? "Too long to send." : NOTE}</span>
           <Button variant="quiet" size="s" onClick={leave}>
             Cancel
           </Button>

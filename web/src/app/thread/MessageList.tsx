@@ -45,7 +45,8 @@ export interface MessageListProps {
 /** All rows of the thread that the runtime shows, as far as they need to be mounted. */
 export function MessageList({ threadKey, scroller, onRange, onEditing }: MessageListProps) {
   const { messages, known } = useThreadExtras();
-  const { focus } = useThreadScreen();
+  const { focus, marked } = useThreadScreen();
+  const found = useRef(false);
   const editing = useAuiState(
     (state) => state.thread.messages.find((one) => one.composer.isEditing)?.id ?? "",
   );
@@ -107,6 +108,13 @@ export function MessageList({ threadKey, scroller, onRange, onEditing }: Message
     for (const item of items)
       if (virtualizer.itemSizeCache.has(item.key)) sizes.set(ids[item.index]!, item.size);
     settle();
+    if (marked && !found.current) {
+      const row = scroller.content.current?.querySelector(
+        `[data-row="${CSS.escape(marked)}"] [role="article"]`,
+      );
+      (row as HTMLElement | null | undefined)?.focus({ preventScroll: true });
+      found.current = row != null;
+    }
     const place = focus.current;
     const id = place && ids[place.index];
     if (!place || !id || id === place.messageId) return;
@@ -139,6 +147,7 @@ export function MessageList({ threadKey, scroller, onRange, onEditing }: Message
               className={styles.row}
               data-row={message.id}
               data-index={item.index}
+              data-marked={message.id === marked || undefined}
               // The last row grows while it is written, and nobody stands below it: it need not be measured yet.
               ref={item.index === messages.length - 1 ? growing : measure}
             >

@@ -1,4 +1,5 @@
 /** The part of a thread that scrolls: its messages, or why there are none. */
+import { ThoughtsUnfolded } from "@app/answer/index.ts";
 import { Button, EmptyState, Spinner } from "@app/design/index.ts";
 import { type ThreadState, usePreferences } from "@app/model/index.ts";
 import { ArrowDown, MessageCircleOff, TriangleAlert } from "lucide-react";
@@ -25,7 +26,7 @@ export function ThreadBody(props: {
 }) {
   const { thread, isNew, place, scroller, window } = props;
   const { messages } = useThreadExtras();
-  const { reducedMotion } = usePreferences();
+  const { reducedMotion, showReasoning } = usePreferences();
   const ready = messages.length > 0 && !isFarPlace(thread, place);
   const empty = thread.messages.length === 0;
   const loading = !isNew && (thread.loading || (!empty && !ready)) && !thread.error;
@@ -47,12 +48,14 @@ export function ThreadBody(props: {
           {ready && (
             <>
               <Beginning thread={thread} />
-              <MessageList
-                threadKey={thread.chatId}
-                scroller={scroller}
-                onRange={window.onRange}
-                onEditing={window.onEditing}
-              />
+              <ThoughtsUnfolded value={showReasoning}>
+                <MessageList
+                  threadKey={thread.chatId}
+                  scroller={scroller}
+                  onRange={window.onRange}
+                  onEditing={window.onEditing}
+                />
+              </ThoughtsUnfolded>
             </>
           )}
           {skeleton && <Skeleton />}

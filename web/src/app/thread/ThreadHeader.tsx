@@ -1,19 +1,35 @@
 /** The head of a chat: its title, which can be changed in place, and what runs here and elsewhere. */
 import { Badge } from "@app/design/index.ts";
 import { chatActions, useClient, useReadable } from "@app/model/index.ts";
+import { useTopBarPlace } from "@app/shell/index.ts";
 import { LIMITS, LIVE_STATUSES, type RequestRow } from "@sdk";
 import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
+import { createPortal } from "react-dom";
 import { Link } from "wouter";
 import styles from "./thread.module.css";
 
-/** The header of the chat; `running` counts what has no outcome in it. */
-export function ThreadHeader({ chatId, title, running }: { chatId: string; title: string; running: number }) {
+/** What the head says: `running` counts what has no outcome in the chat; one of that may wait for the person. */
+export interface ThreadHeaderProps {
+  chatId: string;
+  title: string;
+  running: number;
+  needsYou: boolean;
+}
+
+/** The head of the chat. */
+export function ThreadHeader({ chatId, title, running, needsYou }: ThreadHeaderProps) {
   const elsewhere = useRunningElsewhere(chatId);
-  return (
-    <header className={styles.header}>
+  const inBar = useTopBarPlace();
+  const content = (
+    <>
       <Title chatId={chatId} title={title} />
       <span className={styles.counts}>
-        {running > 0 && <Badge tone="run">{running === 1 ? "1 running" : `${running} running`}</Badge>}
+        {needsYou ? (
+          <Badge tone="wait">Needs you</Badge>
+        ) : (
+          running > 0 &&
+          !inBar && <Badge tone="run">{running === 1 ? "1 running" : `${running} running`}</Badge>
+        )}
         {elsewhere > 0 && (
           <Link
             href="/activity"
@@ -21,14 +37,17 @@ export function ThreadHeader({ chatId, title, running }: { chatId: string; title
             aria-label={`${elsewhere} running elsewhere`}
             data-tip="Running in other chats"
           >
-            <span className={styles.wide}>{elsewhere} running elsewhere</span>
-            <span className={styles.narrow} aria-hidden="true">
-              +{elsewhere}
-            </span>
+            {elsewhere} running elsewhere
           </Link>
         )}
       </span>
-    </header>
+    </>
+  );
+  // On a phone the top bar has room for one head: the chat's.
+  return inBar ? (
+    createPortal(<div className={styles.barHead}>{content}</div>, inBar)
+  ) : (
+    <header className={styles.header}>{content}</header>
   );
 }
 
@@ -67,6 +86,7 @@ function Title({ chatId, title }: { chatId: string; title: string }) {
         <input
           ref={field}
           className={styles.titleField}
+          dir="auto"
           aria-label="Title of this chat"
           value={text}
           maxLength={LIMITS.title_chars_max}
@@ -79,14 +99,21 @@ function Title({ chatId, title }: { chatId: string; title: string }) {
   }
   return (
     <h1 className={styles.title}>
-      <button ref={button} type="button" className={styles.titleButton} onClick={begin} data-tip="Rename">
+      <button
+        ref={button}
+        type="button"
+        className={styles.titleButton}
+        dir="auto"
+        onClick={begin}
+        data-tip="Rename"
+      >
         {title || "Untitled chat"}
       </button>
     </h1>
   );
 }
 
-/** How many requests without an outcome belong to other chats. */
+/** How many requests of other chats are on their way; those that wait for the person are the inbox's to tell. */
 function useRunningElsewhere(chatId: string): number {
   const requests = useReadable(useClient().feed.requests);
   return useMemo(() => countElsewhere(requests, chatId), [requests, chatId]);
@@ -96,8 +123,8 @@ function useRunningElsewhere(chatId: string): number {
 export function countElsewhere(requests: ReadonlyMap<string, RequestRow>, chatId: string): number {
   let count = 0;
   for (const row of requests.values()) {
-    if (row.chat_id !== chatId && !row.deleted && (LIVE_STATUSES as readonly string[]).includes(row.status))
-      count += 1;
+    if (row.chat_id === chatId || row.deleted || row.status === "waiting") continue;
+    if ((LIVE_STATUSES as readonly string[]).includes(row.status)) count += 1;
   }
   return count;
 }

@@ -2,6 +2,7 @@
 import { chatActions, useThread } from "@app/model/index.ts";
 import { useChatIdentity } from "./chatIdentity.ts";
 import { ThreadView } from "./ThreadView.tsx";
+import { useTarget } from "./target.ts";
 
 /**
  * The chat of the address; `null` is a new chat, whose id becomes the address with its first message. The screen is made
@@ -14,5 +15,9 @@ export function ThreadScreen({ chatId }: { chatId: string | null }) {
 
 function Loaded({ chatId, isNew }: { chatId: string; isNew: boolean }) {
   const thread = useThread(chatId);
-  return <ThreadView thread={thread} isNew={isNew} />;
+  const target = useTarget(thread);
+  // Made anew to begin at another place: as a thread does that was left there.
+  return (
+    <ThreadView key={target?.turn ?? 0} thread={thread} isNew={isNew} target={target?.messageId ?? null} />
+  );
 }

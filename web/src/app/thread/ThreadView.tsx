@@ -36,8 +36,12 @@ export interface Removal {
   readonly role: "user" | "assistant";
 }
 
-/** The chat of `thread`; `isNew` as long as nothing was sent in it. */
-export function ThreadView({ thread, isNew }: { thread: ThreadState; isNew: boolean }) {
+/** How far below the top the message stands at which a thread begins: what was before it can be seen. */
+const TARGET_OFFSET_PX = 64;
+
+/** The chat of `thread`; `isNew` as long as nothing was sent in it. It begins at `target`, else where it was left. */
+export function ThreadView(props: { thread: ThreadState; isNew: boolean; target?: string | null }) {
+  const { thread, isNew, target = null } = props;
   const { chatId, messages, running } = thread;
   const client = useClient();
   const actions = useMemo(() => threadActions(chatId), [chatId]);
@@ -51,7 +55,9 @@ export function ThreadView({ thread, isNew }: { thread: ThreadState; isNew: bool
   const focus = useRef<FocusPlace | null>(null);
 
   const memory = useScrollMemory<ThreadPlace>(chatId);
-  const [place] = useState(() => memory.get());
+  const [place] = useState<ThreadPlace | null>(() =>
+    target === null ? memory.get() : { follow: "free", anchors: [{ id: target, offset: TARGET_OFFSET_PX }] },
+  );
   const state = useRef({ thread, isNew, firstAgent, mode });
   state.current = { thread, isNew, firstAgent, mode };
   const scroller = useScroller({
@@ -111,6 +117,7 @@ export function ThreadView({ thread, isNew }: { thread: ThreadState; isNew: bool
   const screen = useMemo<ThreadScreenContext>(
     () => ({
       actions,
+      marked: target,
       walk: intents.walk,
       focus,
       askRemoval: (messageId, role) => setRemoval({ messageId, role }),
@@ -129,7 +136,7 @@ export function ThreadView({ thread, isNew }: { thread: ThreadState; isNew: bool
         void actions.takeBack(messageId).then((done) => done && field.current?.focus());
       },
     }),
-    [actions, client, intents, navigate],
+    [actions, client, intents, navigate, target],
   );
 
   const waiting = mode === "sync" && running.length > 0;
@@ -151,7 +158,14 @@ export function ThreadView({ thread, isNew }: { thread: ThreadState; isNew: bool
     <AssistantRuntimeProvider runtime={runtime}>
       <ScreenContext value={screen}>
         <ThreadPrimitive.Root className={styles.thread}>
-          {!isNew && !gone && <ThreadHeader chatId={chatId} title={thread.title} running={running.length} />}
+          {!isNew && !gone && (
+            <ThreadHeader
+              chatId={chatId}
+              title={thread.title}
+              running={running.length}
+              needsYou={tail?.status === "waiting"}
+            />
+          )}
           <ThreadBody thread={thread} isNew={isNew} place={place} scroller={scroller} window={window} />
           {!gone && (
             <Composer

@@ -73,7 +73,7 @@ function Unsent() {
   return (
     <div className={styles.unsent}>
       <CloudOff size={14} aria-hidden="true" />
-      <span>{message.refusal || "Not sent yet. It goes out by itself when you are back."}</span>
+      <span>{message.refusal || "Not sent yet. It goes out by itself."}</span>
       <span className={styles.unsentActions}>
         <Button variant="quiet" size="s" onClick={() => sendNow(message.id)}>
           Send now

@@ -6,6 +6,8 @@ import type { FocusPlace } from "./refocus.ts";
 /** One thread on screen. Keeps its identity as long as the thread is the same. */
 export interface ThreadScreenContext {
   readonly actions: ThreadActions;
+  /** The message that the address named, to be marked. */
+  readonly marked?: string | null;
   /** Show the sibling that many steps away, holding what is in view. */
   walk(messageId: string, step: number): void;
   /** Where the focus was when the last walk began, until the list has put it back. */

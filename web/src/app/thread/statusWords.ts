@@ -1,4 +1,5 @@
 /** What statuses and outcomes are called for people. */
+import { outcomeWords } from "@app/answer/index.ts";
 import type { MessageStatus } from "@app/model/index.ts";
 import type { Outcome } from "@sdk";
 
@@ -18,7 +19,7 @@ export function isLive(status: MessageStatus | null): boolean {
 
 /** Why an answer is not what was asked for, in a sentence; "" if it is, or if the person stopped it. */
 export function whyItEnded(status: MessageStatus, outcome: Outcome | null): string {
-  const told = outcome && "message" in outcome && typeof outcome.message === "string" ? outcome.message : "";
+  const told = outcome?.message || outcomeWords(outcome);
   switch (status) {
     case "failed":
       return told || "This answer failed.";

@@ -13,6 +13,7 @@ export function messageAt(index: number, over: Partial<ThreadMessage> = {}): Thr
     text: user ? `text of m${index}` : "",
     answer: null,
     parts: user ? null : [{ kind: "text", text: "An answer.", chunks: ["An answer."] } as never],
+    told: null,
     status: user ? null : "completed",
     unsent: false,
     refusal: "",

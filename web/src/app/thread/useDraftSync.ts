@@ -14,13 +14,20 @@ export function useDraftSync(draftKey: string): void {
   const aui = useAui();
   const text = useAuiState((state) => state.composer.text);
   const agreed = useRef(text);
+  // What the composer held when a draft was put into it, until it is seen to hold the draft: nobody typed that.
+  const stale = useRef<string | null>(null);
+  const shown = useRef(text);
+  shown.current = text;
   // Before paint: a draft that is known when the chat is opened is there from the first frame.
   useLayoutEffect(() => {
     if (draft === agreed.current) return;
     agreed.current = draft;
+    stale.current = shown.current;
     aui.composer.setText(draft);
   }, [draft, aui]);
   useEffect(() => {
+    if (text === stale.current) return;
+    stale.current = null;
     if (text === agreed.current) return;
     agreed.current = text;
     setDraft(text);

@@ -112,7 +112,8 @@ export function useScroller(options: {
     const inner = content.current;
     if (!element || !inner || now.gliding) return;
     if (now.follow === "end") {
-      write(element.scrollHeight);
+      // What stands in place of messages is read from its top.
+      write(inner.querySelector("[data-row]") ? element.scrollHeight : 0);
     } else {
       const origin = element.getBoundingClientRect().top;
       const by = correction(now.anchors, (id) => {

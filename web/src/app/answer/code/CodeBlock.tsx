@@ -58,7 +58,8 @@ export function CodePieces({ info, pieces, open }: { info: string; pieces: Chapt
         <CopyButton text={() => textOf(pieces).replace(/\n$/, "")} />
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard */}
-      <section className={styles.scroll} tabIndex={0} aria-label={`Code: ${label}`}>
+      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset is for fields, and a region would be a landmark for each */}
+      <div className={styles.scroll} tabIndex={0} role="group" aria-label={`Code: ${label}`}>
         <pre className={wrap ? `${styles.pre} ${styles.wrapped}` : styles.pre}>
           <code>
             {pieces.map((chapter, at) => (
@@ -72,7 +73,7 @@ export function CodePieces({ info, pieces, open }: { info: string; pieces: Chapt
             ))}
           </code>
         </pre>
-      </section>
+      </div>
     </div>
   );
 }
@@ -85,9 +86,18 @@ interface ChapterProps {
 }
 
 const CodeChapter = memo(function CodeChapter({ chapter, language, runs }: ChapterProps) {
-  return chapter.map((piece) => (
-    <CodePiece key={piece.key} source={piece.source} language={language} run={runs?.[piece.key] ?? null} />
-  ));
+  return (
+    <span className={styles.chapter}>
+      {chapter.map((piece) => (
+        <CodePiece
+          key={piece.key}
+          source={piece.source}
+          language={language}
+          run={runs?.[piece.key] ?? null}
+        />
+      ))}
+    </span>
+  );
 });
 
 const CodePiece = memo(function CodePiece(props: {
@@ -122,7 +132,10 @@ export function CopyButton({ text, label = "Copy code" }: { text: () => string; 
   const [copied, setCopied] = useState(false);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   const copy = () => {
-    navigator.clipboard.writeText(text()).then(
+    // Without TLS on another machine than this there is no clipboard at all.
+    const { clipboard } = navigator as Partial<Pick<Navigator, "clipboard">>;
+    const copying = clipboard?.writeText(text()) ?? Promise.reject(new Error("no clipboard"));
+    copying.then(
       () => {
         setCopied(true);
         announce("Copied");

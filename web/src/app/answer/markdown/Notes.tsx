@@ -34,7 +34,8 @@ export function Notes({ notes }: { notes: readonly Block[] }) {
   const title = useId();
   if (notes.length === 0) return null;
   return (
-    <section className={styles.notes} aria-labelledby={title}>
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for fields, and a region would be a landmark for each
+    <div className={styles.notes} role="group" aria-labelledby={title}>
       <h3 id={title} className="visually-hidden">
         Footnotes
       </h3>
@@ -47,6 +48,6 @@ export function Notes({ notes }: { notes: readonly Block[] }) {
           </li>
         ))}
       </ol>
-    </section>
+    </div>
   );
 }

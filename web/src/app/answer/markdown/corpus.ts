@@ -16,6 +16,7 @@ export const CORPUS: Readonly<Record<string, string>> = {
     "| a | b |\n|---|--:|\n| 1 | 2 |\n| `x\\|y` | **z** |\n\nIntro\n| c | d |\n| :-: | --- |\n| 3 | 4 |\nno pipe\n- list after\n\na | b\n--- | ---\n1 | 2\n> quote after\n",
   quotes: "> one\n> two\nlazy\n\n> - item\n>   more\n>\n> ```\n> code\n> ```\nnot lazy\n> # head\n\nend",
   maths: "Inline $a^2$ and $$b_1$$ costs $5 and $10 done.\n\n$$\n\\frac{a}{b}\n$$\ntext\n$$\nx\n$$\n",
+  "maths in one line": "Before\n\n$$\\frac{a}{b}$$\n\n- $$x$$\n\nAfter $$c$$ it\n\n$$y$$",
   "maths that is none": "$\\notacommand{$ and\n\n$$\n\\frac{\n$$\n",
   "links by reference":
     'See [one][1], [two], [Three][] and ![pic][1].\n\n- [in list][1]\n- x\n\n| [t][1] | b |\n|---|---|\n| [two] | c |\n\n[1]: https://one.example/a\n[two]: <https://two.example> "Title"\n[three]: https://three.example\nand text\n\n[1]: https://other.example\n',

@@ -75,9 +75,10 @@ function Cell(As: "td" | "th") {
 export function TableRegion({ children }: { children: ReactNode }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
-    <section className={styles.tableRegion} tabIndex={0} aria-label="Table">
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for fields, and a region would be a landmark for each
+    <div className={styles.tableRegion} tabIndex={0} role="group" aria-label="Table">
       {children}
-    </section>
+    </div>
   );
 }
 

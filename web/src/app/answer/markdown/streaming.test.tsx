@@ -111,6 +111,12 @@ describe("what is cut into blocks", () => {
     if (!/\[\^|long/.test(text.slice(0, 40) + name) && !name.startsWith("notes"))
       it(`means what the whole text means: ${name}`, () => compare(text, name));
 
+  it("sets a formula apart that is a paragraph of its own, in one line or in three", () => {
+    expect(once("$$\nx\n$$")).toContain('display="block"');
+    expect(once("$$x$$")).toBe(once("$$\nx\n$$"));
+    expect(once("So $$x$$ it is")).not.toContain('display="block"');
+  });
+
   it("means what the whole text means, for random documents", () => {
     for (let seed = 100; seed < 250; seed++) {
       const text = randomDocument(randomFrom(seed));

@@ -35,6 +35,7 @@ function settling(mode: Mode) {
   return () => (root: Node, file: { value: unknown }) => {
     const source = String(file.value);
     settle(root, source);
+    if (mode === "block") root.children = (root.children ?? []).map((node) => displayed(node, source));
     // A note's own definition is its last: those before it only make references known.
     const own =
       mode === "note" ? root.children?.findLast((node) => node.type === "footnoteDefinition") : undefined;
@@ -66,6 +67,19 @@ function isMoney(node: Node, source: string): boolean {
   const written = source.slice(node.position?.start.offset, node.position?.end.offset);
   if (written.startsWith("$$")) return false;
   return /^\$\s|\s\$$/.test(written) || /\d/.test(source[node.position?.end.offset ?? 0] ?? "");
+}
+
+/** A paragraph that is nothing but `$$…$$` is a formula of its own: models write it in one line as often as in three. */
+function displayed(node: Node, source: string): Node {
+  const only = node.type === "paragraph" && node.children?.length === 1 ? node.children[0] : undefined;
+  if (only?.type !== "inlineMath" || !source.startsWith("$$", only.position?.start.offset)) return node;
+  const code = {
+    type: "element",
+    tagName: "code",
+    properties: { className: ["language-math", "math-display"] },
+    children: [{ type: "text", value: only.value ?? "" }],
+  };
+  return { type: "math", data: { hName: "pre", hChildren: [code] } };
 }
 
 function noteMark(node: Node): Node {

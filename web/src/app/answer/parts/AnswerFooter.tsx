@@ -1,15 +1,38 @@
 /** How an answer went: why it ended, how long it took, what it used, and what earlier attempts showed. */
 import { Button, formatCount, formatDuration } from "@app/design/index.ts";
-import type { AnswerState, UsageEvent } from "@sdk";
-import { History, TriangleAlert } from "lucide-react";
+import type { AnswerState, Transcript, UsageEvent } from "@sdk";
+import { CircleStop, History, TriangleAlert } from "lucide-react";
 import { useState } from "react";
 import { AnswerParts } from "./AnswerParts.tsx";
 import { outcomeWords } from "./outcome.ts";
 import styles from "./parts.module.css";
 import { useNow } from "./ticking.ts";
 
+/** What the footer reads of an answer. */
+export type AnswerFacts = Pick<
+  AnswerState,
+  "status" | "outcome" | "usage" | "attempt" | "superseded" | "acceptedAt" | "firstOutputAt" | "endedAt"
+>;
+
+/** What an answer of the history says of how it went; its earlier attempts are only in its story. */
+export function factsOf(transcript: Transcript): AnswerFacts {
+  const { status, outcome, usage, attempt, accepted_at, parts } = transcript;
+  return {
+    status,
+    outcome,
+    usage,
+    attempt,
+    superseded: [],
+    acceptedAt: accepted_at,
+    firstOutputAt: parts.find((part) => OUTPUT.has(part.kind))?.at ?? null,
+    endedAt: outcome?.at ?? null,
+  };
+}
+
+const OUTPUT: ReadonlySet<string> = new Set(["text", "reasoning", "tool"]);
+
 export interface AnswerFooterProps {
-  readonly state: AnswerState;
+  readonly state: AnswerFacts;
   /** Leave out why it ended, where the caller says so itself. */
   readonly quiet?: boolean | undefined;
 }
@@ -28,7 +51,12 @@ export function AnswerFooter({ state, quiet = false }: AnswerFooterProps) {
     <footer className={styles.footer}>
       {why !== "" && (
         <p className={styles.why} data-status={state.status}>
-          <TriangleAlert size={16} aria-hidden="true" /> {why}
+          {state.status === "cancelled" ? (
+            <CircleStop size={14} aria-hidden="true" />
+          ) : (
+            <TriangleAlert size={14} aria-hidden="true" />
+          )}{" "}
+          {why}
         </p>
       )}
       <p className={styles.facts}>
@@ -52,9 +80,11 @@ export function AnswerFooter({ state, quiet = false }: AnswerFooterProps) {
       </p>
       {earlier &&
         state.superseded.map((attempt) => (
-          <section
+          // biome-ignore lint/a11y/useSemanticElements: a fieldset is for fields, and a region would be a landmark for each
+          <div
             key={attempt.attempt}
             className={styles.superseded}
+            role="group"
             aria-label={`Attempt ${attempt.attempt}, superseded`}
           >
             <p className={styles.label}>
@@ -65,7 +95,7 @@ export function AnswerFooter({ state, quiet = false }: AnswerFooterProps) {
             ) : (
               <AnswerParts parts={attempt.parts} status="interrupted" />
             )}
-          </section>
+          </div>
         ))}
     </footer>
   );
@@ -77,17 +107,18 @@ const REASONS: Readonly<Record<string, string>> = {
   handed_over: ": another server took over",
 };
 
-function Elapsed({ state }: { state: AnswerState }) {
+function Elapsed({ state }: { state: AnswerFacts }) {
   const live = LIVE.has(state.status) && state.endedAt === null;
   const now = useNow(live);
   if (state.acceptedAt === null) return null;
   const ms = Math.max(0, (state.endedAt ?? now) - state.acceptedAt);
+  if (live && ms < 1_000) return null;
   return <span>{formatDuration(live ? Math.floor(ms / 1_000) * 1_000 : ms)}</span>;
 }
 
-function firstWords({ acceptedAt, firstOutputAt }: AnswerState): string {
+function firstWords({ acceptedAt, firstOutputAt }: AnswerFacts): string {
   if (acceptedAt === null || firstOutputAt === null || firstOutputAt < acceptedAt) return "";
-  return `first token after ${formatDuration(firstOutputAt - acceptedAt)}`;
+  return `first output after ${formatDuration(firstOutputAt - acceptedAt)}`;
 }
 
 /** Tokens in and out, and the cost where it is told, in one phrase. */

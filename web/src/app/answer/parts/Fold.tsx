@@ -9,12 +9,14 @@ interface FoldProps {
   readonly icon?: ReactNode;
   /** Made only while it is open. */
   readonly children: () => ReactNode;
+  /** Open from the beginning. */
+  readonly unfolded?: boolean;
   /** What the line says at its end, more quietly. */
   readonly aside?: ReactNode;
 }
 
-export function Fold({ summary, icon, aside, children }: FoldProps) {
-  const [open, setOpen] = useState(false);
+export function Fold({ summary, icon, aside, unfolded = false, children }: FoldProps) {
+  const [open, setOpen] = useState(unfolded);
   const id = useId();
   return (
     <div className={styles.fold}>

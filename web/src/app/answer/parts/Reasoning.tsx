@@ -2,15 +2,21 @@
 import { formatDuration } from "@app/design/index.ts";
 import type { ReasoningPart } from "@sdk";
 import { Sparkles } from "lucide-react";
+import { createContext, useContext } from "react";
 import { Markdown } from "../markdown/lazy.tsx";
 import { Fold } from "./Fold.tsx";
 import styles from "./parts.module.css";
 import { useNow } from "./ticking.ts";
 
+/** Whether thoughts are shown unfolded: the person's choice, given by whoever shows answers. */
+export const ThoughtsUnfolded = createContext(false);
+
 export function Reasoning({ part, running }: { part: ReasoningPart; running: boolean }) {
   const thinking = part.open && running;
+  const unfolded = useContext(ThoughtsUnfolded);
   return (
     <Fold
+      unfolded={unfolded}
       icon={<Sparkles size={16} className={thinking ? styles.pulsing : undefined} aria-hidden="true" />}
       summary={thinking ? "Thinking…" : "Thoughts"}
       aside={thinking ? <Since at={part.at} /> : part.chunks.length === 0 ? "nothing written" : null}

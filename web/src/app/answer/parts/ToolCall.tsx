@@ -49,7 +49,7 @@ export function ToolCall({ part, running }: { part: ToolPart; running: boolean }
         <>
           {busy && <Since at={part.at} />}
           <Badge tone={part.state === "failed" ? "fail" : busy ? "run" : "neutral"}>
-            {elsewhere ? "handed to the client" : STATES[part.state]}
+            {elsewhere ? "not run here" : STATES[part.state]}
           </Badge>
         </>
       }

@@ -73,7 +73,8 @@ export function WaitCard({ part, onDecide }: { part: WaitPart; onDecide: Decide 
     if (open) announce(`Waiting for you: ${question}`);
   }, [open, question]);
   return (
-    <section className={styles.wait} data-state={part.state} aria-labelledby={title} tabIndex={-1}>
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for fields, and a region would be a landmark for each
+    <div className={styles.wait} data-state={part.state} role="group" aria-labelledby={title} tabIndex={-1}>
       <div className={styles.waitHead}>
         {open ? <Hourglass size={18} aria-hidden="true" /> : <Outcome part={part} />}
         <h3 id={title}>{question}</h3>
@@ -89,7 +90,7 @@ export function WaitCard({ part, onDecide }: { part: WaitPart; onDecide: Decide 
       ) : (
         <p className={styles.quiet}>{decided(part)}</p>
       )}
-    </section>
+    </div>
   );
 }
 

@@ -146,7 +146,7 @@ describe("AnswerParts", () => {
     [{ state: "done", result: '{"ok":true}' }, "done"],
     [{ state: "failed", result: "no" }, "failed"],
     [{ state: "unknown" }, "unknown"],
-    [{ state: "called", where: "client" }, "handed to the client"],
+    [{ state: "called", where: "client" }, "not run here"],
   ])("says how a tool call stands: %j", (more, word) => {
     shown(tool(more));
     expect(screen.getByText(word)).toBeTruthy();
@@ -261,7 +261,7 @@ describe("AnswerFooter", () => {
 
   it("says how long it took, when it began, and what it used", () => {
     const view = render(<AnswerFooter state={STATE} />);
-    expect(view.container.textContent).toBe("5.0 s1,200 tokens in, 30 outfirst token after 1.0 s");
+    expect(view.container.textContent).toBe("5.0 s1,200 tokens in, 30 outfirst output after 1.0 s");
   });
 
   it("ticks while it runs", () => {
