@@ -136,7 +136,7 @@ EXCUSED = case "$$CI" in 1|true|yes) false;; esac
 # A tool of the page, or nothing where there are none; and the sentence with which the tests say so.
 HAS_WEB = test -e $(PACKAGES) && $(NODE) true 2>/dev/null
 NO_WEB  = $(HAS_WEB) || echo "web: left out: Vitest, types and style of the page: no recent Node, or no packages"
-web     = if $(HAS_WEB); then echo "$(1)"; $(NODE) $(1); else $(NO_WEB); fi
+web     = if $(HAS_WEB); then echo "$(1)"; NO_COLOR=1 $(NODE) $(1); else $(NO_WEB); fi
 
 # The browser tests want Chromium: installed once where that takes nobody's leave (root, apt), else they are left out by name.
 chromium: $(READY)

@@ -34,6 +34,7 @@ async def talked(me: ChatPage, *questions: str) -> None:
 
 async def choose(me: ChatPage, title: str, action: str) -> None:
     """An action of the menu of a chat's row."""
+    await me.page.bring_to_front()
     await me.page.get_by_role("button", name=f"Actions for {title}").click()
     await me.page.get_by_role("menuitem", name=action).click()
 
@@ -90,7 +91,8 @@ async def test_a_chat_is_named_put_away_and_brought_back(page_of: Visitors, cast
     await choose(me, "Another name", "Delete")
     for each in (me, other):
         await expect(each.chats).to_contain_text("Your chats will be listed here.")
-    await said(page).get_by_role("button", name="Undo").click()
+    deleted = said(page).get_by_role("listitem").filter(has_text="Deleted")
+    await deleted.get_by_role("button", name="Undo").click()
     for each in (me, other):
         await expect(each.chat("Another name")).to_be_visible()
     await me.reload()

@@ -76,10 +76,11 @@ class ChatPage:
         request_id: str = await self.page.evaluate(rows)
         return request_id
 
-    # What a person does
+    # What a person does: a tab that is not looked at draws once a second, and so does what is done in it.
 
     async def send(self, text: str) -> None:
         """Types a message and sends it; returns when it is in the thread."""
+        await self.page.bring_to_front()
         before = await self.questions.count()
         await self.field.fill(text)
         await self.field.press("Enter")
@@ -91,23 +92,28 @@ class ChatPage:
 
     async def go_to(self, title: str) -> None:
         """Opens a chat by its line in the sidebar."""
+        await self.page.bring_to_front()
         await self.chat(title).click()
 
     async def new_chat(self) -> None:
         """Opens an empty chat."""
+        await self.page.bring_to_front()
         await self.page.get_by_role("link", name="New chat").first.click()
         await expect(self.page).to_have_url(re.compile(r"//[^/]+/$"))
 
     async def in_background(self) -> None:
         """From now on what is sent in this chat does not wait for the answer before it."""
+        await self.page.bring_to_front()
         await self.page.get_by_role("radio", name="Background").check(force=True)
 
     async def stop(self) -> None:
         """Presses the stop button of the composer."""
+        await self.page.bring_to_front()
         await self.page.get_by_role("button", name="Stop", exact=True).click()
 
     async def copied(self) -> str:
         """The last answer as its copy button gives it: what this page holds, to the byte."""
+        await self.page.bring_to_front()
         await self.answer.get_by_role("button", name=re.compile("^(Copy as text|Copied)$")).click()
         text: str = await self.page.evaluate("() => window.copied")
         return text
