@@ -31,5 +31,13 @@ export default defineConfig({
     rolldownOptions: { input: DOCUMENTS, checks: { bundlerTimings: false } },
   },
   server: { proxy: { "/ws": { target: SERVER, ws: true, rewriteWsOrigin: true } } },
-  test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"], restoreMocks: true },
+  test: {
+    environment: "node",
+    include: ["src/**/*.test.{ts,tsx}"],
+    // Files share two workers: what a file leaves behind is undone here or by the file itself.
+    isolate: false,
+    maxWorkers: 2,
+    restoreMocks: true,
+    unstubGlobals: true,
+  },
 });

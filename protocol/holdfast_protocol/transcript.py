@@ -107,6 +107,17 @@ class WaitPart(PartBase, kw_only=True):
     decision: Any = None
     state: Literal["open", "decided", "expired", "closed"] = "open"
 
+    @property
+    def granted(self) -> bool:
+        """Whether somebody permitted what was asked, in time."""
+        return self.state == "decided" and permits(self.decision)
+
+
+def permits(decision: Any) -> bool:
+    """What a decision must be to permit: true, or an object whose `approved` is true (then with a `note`, say). Nothing else
+    does."""
+    return decision is True or (isinstance(decision, dict) and decision.get("approved") is True)
+
 
 class UnknownPart(PartBase, kw_only=True):
     """A part that an event of a kind unknown to this release opened: it shows nothing, and keeps its number so that the

@@ -82,6 +82,51 @@ def test_node_is_locked_by_hash() -> None:
     assert read("package.json")["engines"]["node"] == f">={least}"
 
 
+# As for Python: what is longer holds more than one thing. Style sheets of one screen and corpora of tests come close.
+SOURCE_LINES_MAX = 400
+TEST_LINES_MAX = 500
+
+
+def sources() -> list[Path]:
+    """The page's own sources; what is generated is left out."""
+    found = [path for path in (WEB / "src").rglob("*") if path.suffix in {".ts", ".tsx", ".css"}]
+    return sorted(path for path in found if not path.name.endswith(".gen.ts"))
+
+
+def test_sources_are_short() -> None:
+    """Every source and style sheet of the page can be read at one sitting."""
+    lengths = {
+        path.relative_to(WEB).as_posix(): (
+            len(path.read_text("utf-8").splitlines()),
+            TEST_LINES_MAX if ".test." in path.name else SOURCE_LINES_MAX,
+        )
+        for path in sources()
+    }
+    assert len(lengths) > 100
+    assert {name: lines for name, (lines, most) in lengths.items() if lines > most} == {}
+
+
+@pytest.mark.parametrize(
+    ("what", "pattern"),
+    [
+        ("writes markup as text", r"\.(?:inner|outer)HTML\s*=[^=]|insertAdjacentHTML|document\.write|dangerouslySetInnerHTML"),
+        ("turns the type checker off", r"@ts-(?:ignore|nocheck|expect-error)|\bas any\b"),
+        ("reaches somewhere else", r"""(?:fetch|import|new Worker|EventSource)\(\s*["'`]https?:"""),
+        ("makes code of text", r"\beval\(|new Function\("),
+    ],
+)  # fmt: skip
+def test_sources_do_nothing_of_the_kind(what: str, pattern: str) -> None:
+    """What the page's policy forbids, and what its style and type checkers cannot see, is not written in the first place."""
+    found = [
+        f"{path.relative_to(WEB)}:{number}: {what}"
+        for path in sources()
+        if ".test." not in path.name and path.suffix != ".css"
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if re.search(pattern, line)
+    ]
+    assert found == []
+
+
 def test_assets_are_the_builds_own() -> None:
     """web/public puts nothing into assets/, whose files browsers keep for good."""
     assert not (WEB / "public" / "assets").exists()

@@ -49,7 +49,7 @@ def rows(page: Page) -> Locator:
 async def sign_in(page: Page, token: str) -> None:
     """Give the token."""
     await page.get_by_label("Token", exact=True).fill(token)
-    await page.get_by_role("button", name="Connect").click()
+    await page.get_by_role("button", name="Sign in").click()
 
 
 async def test_rows_are_live_and_filtered(page_of: Visitors, cast: Server) -> None:
@@ -118,7 +118,7 @@ async def test_a_story_and_its_replay(page_of: Visitors, server: Server, upstrea
     await me.answer.get_by_role("button", name="More", exact=True).click()
     await page.get_by_role("menuitem", name="How it came about").click()
     timeline = page.get_by_role("region", name="Timeline")
-    for told in ("Accepted", "Attempt 1", "Superseded", "Attempt 2", "Text", "Done", "Who was connected"):
+    for told in ("Accepted", "Attempt 1", "Superseded", "Attempt 2", "Text", "Answered", "Who was connected"):
         await expect(timeline).to_contain_text(told)
     await expect(timeline.get_by_role("list")).to_contain_text("events 0 to")
     await timeline.get_by_role("button", name=re.compile("^Accepted")).click()

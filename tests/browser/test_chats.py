@@ -64,6 +64,34 @@ async def test_a_chat_is_found_by_its_words(page_of: Visitors, cast: Server) -> 
     await expect(me.chats.get_by_role("link")).to_have_count(2)
 
 
+async def test_the_palette_leads_to_a_message(page_of: Visitors, cast: Server) -> None:
+    """What it finds in messages opens the chat at that message, marked; also in the chat that is open already."""
+    me = person(await page_of(cast))
+    await talked(me, "Where do storks nest", *(f"And number {number}" for number in range(12)))
+    for elsewhere in (False, True):
+        if elsewhere:
+            await me.new_chat()
+        else:
+            await expect(me.questions.first).not_to_be_in_viewport()
+        await me.page.keyboard.press("Control+k")
+        await me.page.get_by_role("combobox").fill("storks")
+        hit = me.page.get_by_role("option").filter(has_text="You said: Where do storks nest")
+        await expect(hit.locator("mark")).to_have_text("storks")
+        await expect(me.page.get_by_text("Nothing matches")).to_have_count(0)
+        await hit.click()
+        await expect(me.answers.first).to_be_focused()
+        await expect(me.answers.first).to_be_in_viewport()
+
+
+async def test_a_broken_link_is_told_by_the_page(page_of: Visitors, cast: Server) -> None:
+    """Who comes to an address that is none is told so, and can go on from there."""
+    page_of.watch.expect("404")
+    page = await page_of(cast, "/no/such/place")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("There is nothing at this address")
+    await page.get_by_role("button", name="Begin a new chat").click()
+    await expect(person(page).field).to_be_visible()
+
+
 async def test_a_chat_is_named_put_away_and_brought_back(page_of: Visitors, cast: Server) -> None:
     """A new title is there in every tab and after a reload; the archive takes a chat and gives it back; so does deletion."""
     page = await page_of(cast)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 
+import pytest
 from playwright.async_api import expect
 
-from tests.support.page_words import People
+from tests.support.page_words import People, prose
 from tests.support.script import Script
 from tests.support.serving import Server
 from tests.support.upstream import Upstream
 
 SHORT = Script(text="That is all.")
+TOPS = "() => [...document.querySelectorAll('[data-row]')].map((row) => row.getBoundingClientRect().top)"
+PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
 
 
 async def test_a_message_outlives_its_page_and_is_sent_once(
@@ -121,3 +124,30 @@ async def test_a_message_taken_back_is_not_sent(people: People, server: Server, 
     await expect(tab.questions).to_have_count(2)
     asked = [call.messages[-1]["content"] for call in upstream.log.calls if call.messages]
     assert asked == ["Before", "After"]
+
+
+async def test_the_line_about_the_connection_moves_nothing(
+    people: People, server: Server, upstream: Upstream
+) -> None:
+    """It covers neither title nor messages, and what is read stays where it is on screen when it comes and when it goes: at the
+    end, in the middle and at the top."""
+    upstream.script(Script(text=prose(1_500)))
+    me = await people.open(server)
+    await me.send("Tell me much")
+    await me.ended("completed")
+    for place in ("1e9", "200", "0"):
+        await me.log.evaluate(f"(log) => {{ log.scrollTop = {place}; }}")
+        await me.page.wait_for_function(PAINTED)
+        before = await me.page.evaluate(TOPS)
+        await me.page.context.set_offline(True)
+        await me.says("You are offline.")
+        line = await me.page.get_by_role("status").filter(has_text="You are offline.").bounding_box()
+        title = await me.page.get_by_role("heading", level=1).bounding_box()
+        assert line is not None
+        assert title is not None
+        assert line["y"] + line["height"] <= title["y"]
+        assert await me.page.evaluate(TOPS) == pytest.approx(before, abs=2)
+        await me.page.context.set_offline(False)
+        await me.says("Connected again.")
+        await expect(me.page.get_by_text("Connected again.")).to_have_count(0)
+        assert await me.page.evaluate(TOPS) == pytest.approx(before, abs=2)

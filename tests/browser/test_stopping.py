@@ -56,6 +56,32 @@ async def test_stop_before_the_first_word(people: People, server: Server, upstre
     await me.ended("completed")
 
 
+async def test_one_button_stops_one_answer(people: People, server: Server, upstream: Upstream) -> None:
+    """While the composer can stop the answer, the answer has no button for it; once it sends instead, or something stands behind
+    the answer, it has. What stands behind it says so, and begins when it has ended."""
+    upstream.script(HELD)
+    me = await people.open(server)
+    await me.send("Tell me")
+    await me.has_said(500)
+    own = me.log.get_by_role("button", name="Stop this answer")
+    below = me.page.get_by_role("button", name="Stop", exact=True)
+    await expect(below).to_be_visible()
+    await expect(own).to_have_count(0)
+    await me.in_background()
+    await expect(own).to_have_count(0)
+    await me.field.fill("More")
+    await expect(own).to_have_count(1)
+    await expect(below).to_have_count(0)
+    await me.send(scripted("And then?", Script(text="That is all.")))
+    await expect(me.answer).to_contain_text("Begins when the answer above has ended")
+    await expect(below).to_be_visible()
+    await expect(me.answers.first.get_by_role("button", name="Stop this answer")).to_be_visible()
+    await expect(own).to_have_count(1)
+    await own.click()
+    await me.ended("completed")
+    await expect(me.answer).to_contain_text("That is all.")
+
+
 async def test_stop_while_the_connection_is_away(people: People, server: Server, upstream: Upstream) -> None:
     """Stop pressed without a connection is delivered when there is one again."""
     upstream.script(HELD)
@@ -93,7 +119,7 @@ async def test_stop_in_the_queue(people: People, narrow: Server, upstream: Upstr
     await asked(upstream, holding)
     await me.new_chat()
     await me.send("Second")
-    await expect(me.answer).to_contain_text(re.compile("Next in line|Waiting for its turn"))
+    await expect(me.answer).to_contain_text(re.compile("Waiting for its turn"))
     await me.stop()
     await me.ended("cancelled")
     upstream.release()
@@ -130,7 +156,7 @@ async def test_decide_after_a_reload(people: People, asking: Server, button: str
     me = await in_doubt(people, asking)
     await me.reload()
     await expect(me.page).to_have_title(re.compile(r"^\(1\) Please approve this"))
-    await expect(me.chat("Please approve this")).to_have_accessible_name(re.compile("waits for you"))
+    await expect(me.chat("Please approve this")).to_have_accessible_name(re.compile("needs you"))
     await card(me).get_by_role("button", name=button).click()
     await me.ended("completed")
     await expect(card(me)).to_contain_text(verdict)

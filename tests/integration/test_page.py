@@ -203,6 +203,41 @@ async def test_only_the_build_is_there(url: URL, http: aiohttp.ClientSession, pa
     assert b"root:" not in body
 
 
+LOST = ("/nothing", "/c/", "/c/a/b", "/inbox/old", "/index.html", "/.vite/manifest.json", "/activity/a/b")
+NAVIGATES = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("path", LOST)
+async def test_a_browser_at_an_unknown_path_gets_the_page(
+    url: URL, http: aiohttp.ClientSession, path: str
+) -> None:
+    """A person who follows a broken link is told so by the page; the status is 404, and nobody keeps it."""
+    status, headers, body = await get(http, url, path, Accept=NAVIGATES, If_None_Match="*")
+    assert (status, body) == (404, HTML)
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    assert headers["Cache-Control"] == "no-store"
+    assert "ETag" not in headers
+    assert headers["Content-Security-Policy"] == (await get(http, url, "/"))[1]["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [
+        *((path, NAVIGATES) for path in ("/assets/", "/assets/app-ffffffff.js", "/ws/x", "/healthz/x", "/v1/x", "/api")),
+        ("/nothing", "*/*"),
+        ("/nothing", "application/json"),
+    ],
+)  # fmt: skip
+async def test_programs_at_an_unknown_path_get_plain_text(
+    url: URL, http: aiohttp.ClientSession, path: str, accept: str
+) -> None:
+    """What asks for no document, or asks where programs ask, gets a few bytes that are no document."""
+    status, headers, _ = await get(http, url, path, Accept=accept)
+    assert (status, headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
+    async with http.post(url.with_path("/nothing"), headers={"Accept": NAVIGATES}) as response:
+        assert (response.status, response.content_type) == (404, "text/plain")
+
+
 async def test_lost_files_are_not_remembered(url: URL, http: aiohttp.ClientSession) -> None:
     """That a file is not there (yet, in a rollout) is kept by no cache, and the text says what to do."""
     _, headers, body = await get(http, url, "/assets/app-ffffffff.js")

@@ -21,6 +21,7 @@ from rich.text import Text
 from holdfast_client.reading import Piece, Reader, Superseded
 from holdfast_protocol.fold import Fold
 from holdfast_protocol.live_part import LivePart
+from holdfast_protocol.transcript import permits
 
 from .blocks import Blocks
 
@@ -189,7 +190,7 @@ def line_of(part: LivePart) -> str:
             return f"? {fields['kind']}: {_asked(fields['body'])}"
         case "wait":
             decision = fields.get("decision")
-            said = ("approved" if decision else "denied") if isinstance(decision, bool) else part.state
+            said = part.state if part.state != "decided" else "approved" if permits(decision) else "denied"
             return f"· {fields['kind']}: {said}"
     return ""
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any, Final, NamedTuple
 
-from holdfast_protocol.transcript import Transcript, WaitPart
+from holdfast_protocol.transcript import Transcript, WaitPart, permits
 
 from .base import AgentFailure, Context, Output, Profile, Reasoning, Text, Tokens, ToolArguments, Wait
 from .demo_script import INTRO, Standing, full, plain_words
@@ -74,7 +74,7 @@ class DemoAgent:
                     APPROVAL_S,
                 )
                 return
-            granted = decision is not None and _is_yes(decision.value)
+            granted = decision is not None and permits(decision.value)
         script = (
             plain_words(options.words, options.seed)
             if options.words is not None
@@ -127,8 +127,3 @@ def _options(given: dict[str, Any], pace: float) -> Options:
 
 def _expired(transcript: Transcript) -> bool:
     return any(isinstance(part, WaitPart) and part.state == "expired" for part in transcript.parts)
-
-
-def _is_yes(value: Any) -> bool:
-    """What permits: true, or an object that says `approved`; nothing else does, time least of all."""
-    return value is True or (isinstance(value, dict) and value.get("approved") is True)

@@ -2,7 +2,7 @@
 
 Paths of the app all give the same document, which is asked for anew each time (an upgrade is seen at the next reload) and is
 nearly always answered with 304. Files whose names hold their hash are kept by browsers for good. What is not in the build is
-not there: 404, in plain text, kept by nobody.
+not there: 404, in plain text, kept by nobody. Who comes to an unknown path with a browser is told the same by the page.
 
 A reader that takes a file slowly costs a place and a buffer, not more: files are written piece by piece, and who takes no
 piece in time is cut off.
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 
 from .frames import linger_none
 from .headers import DIAGRAM, PAGE, SHARED
@@ -22,6 +23,9 @@ from .page_files import IDENTITY, INDEX, PageFile
 
 APP_PATHS: Final = ("/", "/c/{id}", "/inbox", "/activity", "/activity/{id}")
 """The routes of web/src/app; each is the page."""
+
+NOT_THE_APP: Final = ("assets", "ws", "healthz", "readyz", "version", "v1", "api")
+"""First pieces of paths that programs ask for: what is unknown there stays plain text, whoever asks."""
 
 DIAGRAM_FILE: Final = "diagram.html"
 
@@ -65,9 +69,20 @@ class PageDoor:
         for name in self._files:
             if name != INDEX and not self._files[name].hashed:
                 app.router.add_get(f"/{name}", self._file)
+        app.middlewares.append(self._lost)
 
     async def _app(self, request: web.Request) -> web.StreamResponse:
         return await self._answer(request, self._files[INDEX], PAGE)
+
+    @web.middleware
+    async def _lost(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """The page, which says what can be done, for a person at a path that no door knows; the status is 404 still."""
+        unknown = isinstance(request.match_info.http_exception, web.HTTPNotFound)
+        if not unknown or request.method != hdrs.METH_GET or request.path.split("/")[1] in NOT_THE_APP:
+            return await handler(request)
+        if "text/html" not in ",".join(request.headers.getall(hdrs.ACCEPT, ())).lower():
+            return await handler(request)
+        return await self._answer(request, self._files[INDEX], PAGE, status=404)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         name = request.path.removeprefix("/")
@@ -80,7 +95,7 @@ class PageDoor:
         return await self._answer(request, file, DIAGRAM if name == DIAGRAM_FILE else SHARED)
 
     async def _answer(
-        self, request: web.Request, file: PageFile, more: Mapping[str, str]
+        self, request: web.Request, file: PageFile, more: Mapping[str, str], *, status: int = 200
     ) -> web.StreamResponse:
         encoding = file.encoding(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ())))
         tag = file.etag(encoding)
@@ -91,13 +106,16 @@ class PageDoor:
         }
         if len(file.bodies) > 1:
             headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
-        if any(known.value in ("*", tag) for known in request.if_none_match or ()):
+        if status != 200:  # nobody keeps that something is not there, so nobody asks whether it still is not
+            headers[hdrs.CACHE_CONTROL] = NOT_KEPT
+            del headers[hdrs.ETAG]
+        elif any(known.value in ("*", tag) for known in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)
         headers[hdrs.CONTENT_TYPE] = file.media_type
         if encoding != IDENTITY:
             headers[hdrs.CONTENT_ENCODING] = encoding
         body = file.bodies[encoding]
-        response = web.StreamResponse(headers=headers)
+        response = web.StreamResponse(status=status, headers=headers)
         response.content_length = len(body)
         if request.method == hdrs.METH_HEAD:
             await response.prepare(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 import msgspec
+import pytest
 
 from holdfast_protocol import transcript as tr
 
@@ -36,3 +37,22 @@ def test_text_is_the_text_parts() -> None:
         parts=[tr.TextPart(at=1, text="a"), tr.ReasoningPart(at=1, text="?"), tr.TextPart(at=1, text="b")]
     )
     assert value.text == "ab"
+
+
+@pytest.mark.parametrize(
+    ("decision", "state", "granted"),
+    [
+        (True, "decided", True),
+        ({"approved": True, "note": "go"}, "decided", True),
+        (False, "decided", False),
+        ({"approved": False}, "decided", False),
+        ({"approved": "yes"}, "decided", False),
+        (1, "decided", False),
+        (None, "expired", False),
+        (True, "closed", False),
+    ],
+)
+def test_what_permits(decision: object, state: str, granted: bool) -> None:
+    """An approval that came in time, with a note or without; nothing else."""
+    part = tr.WaitPart(at=1, wait_id="w", wait_kind="approval", decision=decision, state=state)  # type: ignore[arg-type]
+    assert part.granted is granted

@@ -20,7 +20,12 @@ export interface AnswerFacts {
   readonly before: AnswerState | undefined;
 }
 
-const DELIVERIES = { waiting: "outbox", sending: "sending", refused: "refused" } as const;
+const DELIVERIES = {
+  waiting: "outbox",
+  sending: "sending",
+  refused: "refused",
+  withdrawn: "refused",
+} as const;
 const OUTPUT: ReadonlySet<string> = new Set(["text", "reasoning", "tool"]);
 
 export function answerState(facts: AnswerFacts): AnswerState {

@@ -1,10 +1,10 @@
 /** The client: one connection, any number of chats and answers over it, and what waits to be sent. */
 import { Answer, type AnswerHost } from "./answer.ts";
-import { CAP_MS } from "./backoff.ts";
 import { Calls } from "./calls.ts";
 import { Connection } from "./connection.ts";
 import { CommandError } from "./errors.ts";
 import { Feed } from "./feed.ts";
+import { Followings } from "./followings.ts";
 import type { Happening } from "./happenings.ts";
 import type { CallOptions, ClientOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
@@ -19,12 +19,6 @@ import { type CommandType, type FieldsOf, LIMITS, type NoticePush, type ReplyOf 
 /** Notices that are kept for whoever looks later; they are safe to lose. */
 export const NOTICES_MAX = 20;
 
-/** How long after its release an answer is still followed: who comes back at once costs nothing. */
-export const LINGER_MS = 1_000;
-
-/** The first bound of the wait before what was put off is tried again; it doubles. */
-const PUT_OFF_MS = 500;
-
 export class Client {
   readonly connection: Readable<ConnectionState>;
   readonly feed: Feed;
@@ -35,6 +29,7 @@ export class Client {
   readonly #outbox: Outbox;
   readonly #calls: Calls;
   readonly #shelf = new Shelf();
+  readonly #followings: Followings;
   readonly #host: AnswerHost;
   readonly #entries = new Cell<readonly OutboxEntry[]>([]);
   readonly #notices = new Cell<readonly NoticeRow[]>([]);
@@ -95,17 +90,22 @@ export class Client {
         if (answer?.isHeld) this.#session.follow(answer.follower());
         this.#connection.flush();
       },
-      withdrawn: (requestId, doubtful) => {
-        this.#shelf.get(requestId)?.withdrawn();
-        // Should the server have it after all, it is not to run. That it does not know it is the better news.
-        if (doubtful) this.call("cancel", { request_id: requestId }).catch(() => {});
-      },
+      withdrawn: (requestId) => this.#shelf.get(requestId)?.withdrawn(),
+      cancel: (requestId) => this.call("cancel", { request_id: requestId }),
+    });
+    this.#followings = new Followings({
+      shelf: this.#shelf,
+      session: this.#session,
+      timers: this.#timers,
+      random: this.#random,
+      known: () => this.#outbox.loaded,
+      flush: () => this.#connection.flush(),
     });
     this.outbox = this.#entries;
     this.notices = this.#notices;
     this.#host = {
-      held: (answer) => this.#held(answer),
-      released: (answer) => this.#released(answer),
+      held: (answer) => this.#followings.held(answer),
+      released: (answer) => this.#followings.released(answer),
       schedule: (answer) => {
         this.#dirty.add(answer);
         this.#schedule();
@@ -122,7 +122,7 @@ export class Client {
     if (this.#started || this.#closed) return;
     this.#started = true;
     this.#session.watch();
-    void this.#outbox.start().then(() => this.#outboxKnown());
+    void this.#outbox.start().then(() => this.#followings.outboxKnown());
     this.#connection.start();
   }
 
@@ -221,39 +221,7 @@ export class Client {
     return this.#calls.call(type, fields, options);
   }
 
-  // -- answers
-
-  #held(answer: Answer): void {
-    this.#shelf.hold(answer);
-    this.#follow(answer);
-    this.#connection.flush();
-    answer.changed();
-  }
-
-  #follow(answer: Answer): void {
-    const following = answer.follower();
-    // What waits to be sent, or may for all that is known yet, cannot be followed: the server would know nothing of it.
-    if (following.state !== "ended" && this.#outbox.loaded && !answer.isUnsent)
-      this.#session.follow(following);
-  }
-
-  #outboxKnown(): void {
-    for (const answer of this.#shelf.held) if (answer.following?.state !== "lost") this.#follow(answer);
-    this.#connection.flush();
-  }
-
-  #released(answer: Answer): void {
-    const release = () => {
-      if (answer.isHeld) return;
-      this.#session.unfollow(answer.requestId);
-      this.#connection.flush();
-      this.#shelf.release(answer);
-      answer.changed();
-    };
-    // Where others wait for a subscription there is nothing to linger for.
-    if (this.#session.crowded) release();
-    else this.#timers.set(release, LINGER_MS);
-  }
+  // -- what happens
 
   #send(entry: OutboxEntry): void {
     const answer = this.#shelf.get(entry.requestId);
@@ -261,15 +229,13 @@ export class Client {
     this.#connection.flush();
   }
 
-  // -- what happens
-
   #happened(happening: Happening): void {
     switch (happening.type) {
       case "replaced":
         this.#replaced();
         return;
       case "welcomed":
-        void this.#outbox.belongTo(happening.welcome.user).then(() => this.#outboxKnown());
+        void this.#outbox.belongTo(happening.welcome.user).then(() => this.#followings.outboxKnown());
         this.#outbox.pump();
         return;
       case "replied":
@@ -281,15 +247,9 @@ export class Client {
       case "changed":
         this.#shelf.get(happening.requestId)?.changed();
         return;
-      case "put_off": {
-        const { requestId, tries, waitMs } = happening;
-        const jitterMs = this.#random() * Math.min(CAP_MS, PUT_OFF_MS * 2 ** Math.min(tries, 10));
-        this.#timers.set(() => {
-          this.#session.resume(requestId);
-          this.#connection.flush();
-        }, waitMs + jitterMs);
+      case "put_off":
+        this.#followings.putOff(happening.requestId, happening.tries, happening.waitMs);
         return;
-      }
       case "watching":
         if (happening.whole) this.feed.whole();
         return;

@@ -70,6 +70,6 @@ function entryOf(value: unknown): OutboxEntry | null {
     typeof entry.submission === "object" &&
     entry.submission?.request_id === entry.requestId;
   if (!sound) return null;
-  const state = entry.state === "refused" ? "refused" : "waiting";
+  const state = entry.state === "refused" || entry.state === "withdrawn" ? entry.state : "waiting";
   return { ...(entry as OutboxEntry), state, error: entry.error ?? null, owner: entry.owner ?? null };
 }

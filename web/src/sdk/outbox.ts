@@ -10,11 +10,12 @@
 import { CAP_MS } from "./backoff.ts";
 import { CommandError } from "./errors.ts";
 import { Keep } from "./keep.ts";
-import type { OutboxStore } from "./outbox_store.ts";
+import type { OutboxOptions } from "./outbox_options.ts";
+import { type Slot, Slots } from "./slots.ts";
 import type { OutboxEntry } from "./state.ts";
-import type { Timers } from "./surroundings.ts";
 import { Turn } from "./turn.ts";
 import type { ErrorReply, SubmittedReply } from "./wire.gen.ts";
+import { Withdrawals } from "./withdrawals.ts";
 
 /** Entries that may wait; a person who has more has been offline for a long time, and a page would drown in them. */
 export const ENTRIES_MAX = 500;
@@ -28,55 +29,20 @@ export const TRIES_MAX = 10;
 /** The first bound of the wait after a refusal that may pass; it doubles. */
 const PUT_OFF_MS = 1_000;
 
-export interface OutboxOptions {
-  readonly store: OutboxStore;
-  /** Who is here, as far as is known. */
-  readonly owner: string | null;
-  readonly now: () => number;
-  readonly random: () => number;
-  readonly timers: Timers;
-  /** Whether submits go out at once. */
-  readonly ready: () => boolean;
-  /** Send a submit. Throws CommandError if it cannot even be tried. */
-  readonly send: (entry: OutboxEntry) => void;
-  /** An entry changed, came or went; without an id: whether entries outlive the page did. */
-  readonly changed: (requestId: string | null) => void;
-  /** It was accepted; without a reply: another tab saw to it. */
-  readonly accepted: (requestId: string, reply: SubmittedReply | null) => void;
-  /** It will not be sent, because somebody took it back. `doubtful`: the server may have it all the same. */
-  readonly withdrawn: (requestId: string, doubtful: boolean) => void;
-}
-
 /** Refusals after which the outcome is not known. */
 const UNKNOWN_OUTCOMES: ReadonlySet<string> = new Set(["unavailable", "internal"]);
-
-interface Slot {
-  entry: OutboxEntry;
-  /** It may be sent: the store has it, or has failed to take it. */
-  kept: boolean;
-  /** The store has it, so that its absence there will mean something. */
-  stored: boolean;
-  tries: number;
-  /** The server may have it, for all that is known here: another page may have sent it, or the server could not tell. */
-  doubtful: boolean;
-  /** It was put off, and its wait is not over. */
-  resting: boolean;
-  readonly turn: Turn;
-}
 
 export class Outbox {
   /** Whether what waits would outlive the page, as far as is known. */
   durable = true;
   readonly #options: OutboxOptions;
   readonly #keep: Keep;
-  readonly #slots = new Map<string, Slot>();
+  readonly #withdrawals: Withdrawals;
+  readonly #slots: Slots;
   readonly #stopListening: (() => void) | undefined;
-  /** Entries that are done with here: a reading of the store that began before must not bring them back. */
-  readonly #done = new Set<string>();
   #owner: string | null;
   #loaded = false;
   #closed = false;
-  #lastOrder = 0;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -86,6 +52,9 @@ export class Outbox {
       this.durable = durable;
       options.changed(null);
     });
+    this.#withdrawals = new Withdrawals(this.#keep, options.cancel);
+    const turnOf = (requestId: string) => new Turn(options.store, options.timers, requestId);
+    this.#slots = new Slots(2 * ENTRIES_MAX, turnOf, options.changed);
     this.#stopListening = options.store.onChange?.((removed) => {
       if (removed) this.#removedElsewhere(removed.requestId, removed.accepted);
       else void this.#load();
@@ -107,7 +76,7 @@ export class Outbox {
   close(): void {
     this.#closed = true;
     this.#stopListening?.();
-    for (const slot of this.#slots.values()) slot.turn.letGo();
+    for (const slot of this.#slots.all()) slot.turn.letGo();
     this.#options.store.close?.();
   }
 
@@ -116,15 +85,13 @@ export class Outbox {
     if (this.#owner === owner) return;
     this.#owner = owner;
     this.#loaded = false; // what they left here goes before what comes now
-    for (const slot of [...this.#slots.values()]) {
-      const { requestId } = slot.entry;
+    for (const slot of this.#slots.all()) {
       if (slot.entry.owner === null) {
-        this.#update(slot, { owner });
+        this.#slots.update(slot, { owner });
         void this.#keep.put(slot.entry);
       } else if (slot.entry.owner !== owner) {
         slot.turn.letGo();
-        this.#slots.delete(requestId);
-        this.#options.changed(requestId);
+        this.#slots.drop(slot.entry.requestId);
       }
     }
     await this.start();
@@ -133,12 +100,15 @@ export class Outbox {
   /** Take back everything of whoever is here: they leave this browser. */
   async clear(): Promise<void> {
     await this.#load();
-    await Promise.all([...this.#slots.values()].map((slot) => this.#remove(slot, false)));
+    await Promise.all([
+      ...this.#slots.all().map((slot) => this.#remove(slot, false)),
+      this.#withdrawals.clear(),
+    ]);
   }
 
   /** All entries, in their order. */
   entries(): OutboxEntry[] {
-    return [...this.#slots.values()].map((slot) => slot.entry).sort((one, other) => one.order - other.order);
+    return this.#slots.entries();
   }
 
   entry(requestId: string): OutboxEntry | null {
@@ -148,22 +118,22 @@ export class Outbox {
   /** Keep a submit, then send it. The same id again changes nothing. Throws CommandError outbox_full. */
   add(submission: OutboxEntry["submission"]): void {
     const requestId = submission.request_id;
-    if (this.#slots.has(requestId)) return;
+    if (this.#slots.get(requestId)) return;
     if (this.#slots.size >= ENTRIES_MAX)
       throw new CommandError(
         "outbox_full",
         `${ENTRIES_MAX} messages wait to be sent; this one was not taken.`,
         true,
       );
-    this.#done.delete(requestId);
+    this.#slots.revive(requestId);
+    this.#withdrawals.revive(requestId);
     const at = this.#options.now();
-    this.#lastOrder = Math.max(this.#lastOrder + 1, at);
-    const slot = this.#put(
+    const slot = this.#slots.put(
       {
         requestId,
         submission,
         owner: this.#owner,
-        order: this.#lastOrder,
+        order: this.#slots.nextOrder(at),
         at,
         state: "waiting",
         error: null,
@@ -190,8 +160,11 @@ export class Outbox {
       if (now !== slot) slot.turn.letGo();
       if (now !== slot || now.entry.state === "sending") return false;
     }
-    void this.#remove(slot, false);
-    this.#options.withdrawn(requestId, slot.doubtful);
+    if (slot.doubtful) {
+      this.#slots.finish(requestId);
+      void this.#withdrawals.add(slot.entry).then(() => slot.turn.letGo());
+    } else void this.#remove(slot, false);
+    this.#options.withdrawn(requestId);
     this.pump();
     return true;
   }
@@ -202,7 +175,7 @@ export class Outbox {
     if (!slot || slot.entry.state === "sending") return;
     slot.tries = 0;
     slot.resting = false;
-    this.#update(slot, { state: "waiting", error: null });
+    this.#slots.update(slot, { state: "waiting", error: null });
     void this.#keep.put(slot.entry);
     this.pump();
   }
@@ -239,7 +212,7 @@ export class Outbox {
   // -- one entry
 
   #send(slot: Slot): void {
-    this.#update(slot, { state: "sending", error: null });
+    this.#slots.update(slot, { state: "sending", error: null });
     try {
       this.#options.send(slot.entry);
     } catch (error) {
@@ -253,12 +226,12 @@ export class Outbox {
     const error = { code, message, retryable };
     slot.doubtful ||= UNKNOWN_OUTCOMES.has(code);
     if (!retryable || ++slot.tries >= TRIES_MAX) {
-      this.#update(slot, { state: "refused", error });
+      this.#slots.update(slot, { state: "refused", error });
       void this.#keep.put(slot.entry);
       return;
     }
     slot.resting = true;
-    this.#update(slot, { state: "waiting", error });
+    this.#slots.update(slot, { state: "waiting", error });
     timers.set(
       () => {
         slot.resting = false;
@@ -268,33 +241,12 @@ export class Outbox {
     );
   }
 
-  #put(entry: OutboxEntry, stored: boolean): Slot {
-    const turn = new Turn(this.#options.store, this.#options.timers, entry.requestId);
-    const slot: Slot = { entry, kept: stored, stored, tries: 0, doubtful: stored, resting: false, turn };
-    this.#slots.set(entry.requestId, slot);
-    this.#lastOrder = Math.max(this.#lastOrder, entry.order);
-    this.#options.changed(entry.requestId);
-    return slot;
-  }
-
-  #update(slot: Slot, change: Partial<OutboxEntry>): void {
-    slot.entry = { ...slot.entry, ...change };
-    this.#options.changed(slot.entry.requestId);
-  }
-
   async #remove(slot: Slot, accepted: boolean): Promise<void> {
     const { requestId } = slot.entry;
-    this.#forget(requestId);
-    this.#options.changed(requestId);
+    this.#slots.finish(requestId);
     await this.#keep.remove(requestId, accepted);
     // The turn ends after the store knows, so that the next tab to have it finds the entry gone.
     slot.turn.letGo();
-  }
-
-  #forget(requestId: string): void {
-    this.#slots.delete(requestId);
-    this.#done.add(requestId);
-    if (this.#done.size > 2 * ENTRIES_MAX) this.#done.delete(this.#done.values().next().value!);
   }
 
   // -- other tabs
@@ -302,26 +254,26 @@ export class Outbox {
   #removedElsewhere(requestId: string, accepted: boolean): void {
     const slot = this.#slots.get(requestId);
     if (!slot) return;
-    this.#forget(requestId);
+    this.#slots.finish(requestId);
     slot.turn.letGo();
-    this.#options.changed(requestId);
     if (accepted) this.#options.accepted(requestId, null);
-    else this.#options.withdrawn(requestId, false);
+    else this.#options.withdrawn(requestId);
     this.pump();
   }
 
   async #load(): Promise<void> {
-    const before = [...this.#slots.values()].filter((slot) => slot.stored);
+    const before = this.#slots.all().filter((slot) => slot.stored);
     const kept = await this.#keep.load();
     // What this page holds itself is sent, also where nothing can be read.
     if (this.#closed || kept === null) return;
     const ids = new Set(kept.map((entry) => entry.requestId));
     for (const entry of kept) {
       const slot = this.#slots.get(entry.requestId);
-      if (slot) {
+      if (entry.state === "withdrawn") this.#takenBack(entry);
+      else if (slot) {
         if (slot.stored && slot.entry.state !== "sending" && slot.entry.state !== entry.state)
-          this.#update(slot, { state: entry.state, error: entry.error });
-      } else if (!this.#done.has(entry.requestId)) this.#found(entry);
+          this.#slots.update(slot, { state: entry.state, error: entry.error });
+      } else if (!this.#slots.isDone(entry.requestId)) this.#found(entry);
     }
     for (const slot of before) {
       // Gone without a word that reached us. It was accepted, or it was taken back: following it will tell.
@@ -337,10 +289,17 @@ export class Outbox {
 
   /** An entry that another page left, or another tab made. */
   #found(entry: OutboxEntry): void {
-    if (entry.owner === this.#owner) this.#put(entry, true);
+    if (entry.owner === this.#owner) this.#slots.put(entry, true);
     else if (entry.owner === null) {
-      const slot = this.#put({ ...entry, owner: this.#owner }, true);
+      const slot = this.#slots.put({ ...entry, owner: this.#owner }, true);
       void this.#keep.put(slot.entry);
     }
+  }
+
+  /** An entry that another page or tab took back, and the server may have. */
+  #takenBack({ requestId, owner }: OutboxEntry): void {
+    if (owner !== this.#owner && owner !== null) return;
+    this.#removedElsewhere(requestId, false);
+    this.#withdrawals.see(requestId);
   }
 }

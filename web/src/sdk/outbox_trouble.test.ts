@@ -95,6 +95,80 @@ describe("what another page left", () => {
   });
 });
 
+describe("what was taken back, and the server may have", () => {
+  const left = async () => {
+    const store = memoryOutbox();
+    await store.put({ ...LEFT, state: "waiting" });
+    const first = new Rig({ outbox: store, user: "u" });
+    first.client.start();
+    await settle();
+    expect(await first.client.withdraw("a")).toBe(true);
+    await settle();
+    return { store, first };
+  };
+
+  it("is kept without its words until the server has answered, over the page's end", async () => {
+    const { store, first } = await left();
+    expect(first.client.outbox.get()).toEqual([]);
+    expect(await store.load()).toMatchObject([{ state: "withdrawn", submission: { request_id: "a" } }]);
+    expect(JSON.stringify(await store.load())).not.toContain("text");
+    first.client.close();
+    await settle();
+    const second = new Rig({ outbox: store, user: "u" });
+    const socket = await second.online();
+    expect(sent(socket)).toEqual([]);
+    expect(second.client.outbox.get()).toEqual([]);
+    expect(second.client.connection.get().unsent).toBe(0);
+    const { ref } = socket.last("cancel");
+    socket.say({
+      type: "error",
+      ref,
+      code: "unknown_request",
+      message: "No such request.",
+      retryable: false,
+    });
+    await settle();
+    expect(await store.load()).toEqual([]);
+  });
+
+  it("is said again by the next page where the server could not see to it", async () => {
+    const { store, first } = await left();
+    const socket = await first.greet();
+    const { ref } = socket.last("cancel");
+    socket.say({ type: "error", ref, code: "unavailable", message: "Later.", retryable: true });
+    await settle();
+    expect(await store.load()).toHaveLength(1);
+    first.client.close();
+    const second = await new Rig({ outbox: store, user: "u" }).online();
+    second.say({ type: "cancel_result", ref: second.last("cancel").ref, won: true, status: "cancelled" });
+    await settle();
+    expect(await store.load()).toEqual([]);
+  });
+
+  it("is not said as somebody else", async () => {
+    const { store, first } = await left();
+    first.client.close();
+    const socket = await new Rig({ outbox: store, user: "other" }).online({ user: "other" });
+    expect(socket.all("cancel")).toEqual([]);
+    expect(await store.load()).toHaveLength(1);
+  });
+
+  it("does not take along what is asked anew under its id", async () => {
+    const { store, first } = await left();
+    first.client.submit(ask("a"));
+    const socket = await first.greet();
+    socket.say({ type: "cancel_result", ref: socket.last("cancel").ref, won: false, status: "cancelled" });
+    await settle();
+    expect(await store.load()).toMatchObject([{ requestId: "a", state: "waiting" }]);
+  });
+
+  it("leaves with whoever leaves this browser", async () => {
+    const { store, first } = await left();
+    await first.client.clearOutbox();
+    expect(await store.load()).toEqual([]);
+  });
+});
+
 describe("taking turns", () => {
   it("is done without where locks are refused", async () => {
     const rig = new Rig({ outbox: { ...memoryOutbox(), claim: failing, claimNow: async () => null } });

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Client } from "./client.ts";
 import type { AnswerState } from "./state.ts";
 
@@ -114,18 +114,19 @@ describe.skipIf(!existsSync(PYTHON))(
       return client;
     }
 
-    beforeEach(() => server.start(), START_MS_MAX);
+    beforeAll(() => server.start(), START_MS_MAX);
 
-    afterEach(async () => {
+    afterEach(() => {
       for (const client of clients.splice(0)) client.close();
-      await server.end();
     });
+    afterAll(() => server.end());
 
     it("shows the same answer, verified, to whoever lost the connection, came late, or saw the server die", async () => {
       const client = connect();
       const answer = client.submit({
         chat_id: "c-1",
         text: "Say something long enough to be cut off twice.",
+        options: { pace: 150 },
       });
       const release = answer.hold();
       await until(client, answer.requestId, (state) => state.parts.length > 1);
@@ -134,7 +135,11 @@ describe.skipIf(!existsSync(PYTHON))(
       client.retryNow();
       await until(client, answer.requestId, (state) => state.sync === "live" || state.sync === "ended");
       await server.kill();
-      const unsent = client.submit({ chat_id: "c-2", text: "Written while the server was away." });
+      const unsent = client.submit({
+        chat_id: "c-2",
+        text: "Written while the server was away.",
+        options: { pace: 1_000 },
+      });
       expect(unsent.state.get()).toMatchObject({ status: "unsent", delivery: "outbox" });
       await server.start();
       client.retryNow();

@@ -96,7 +96,8 @@ export interface OutboxEntry {
   readonly order: number;
   /** When it was submitted, in ms since 1970 by this machine's clock. */
   readonly at: number;
-  readonly state: "waiting" | "sending" | "refused";
+  /** `withdrawn` is in stores only: it was taken back, and the server has not yet said that it is over there. */
+  readonly state: "waiting" | "sending" | "refused" | "withdrawn";
   /** Why it was refused, or why it is being tried again. */
   readonly error: OutboxError | null;
 }

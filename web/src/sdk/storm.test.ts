@@ -5,7 +5,9 @@ import { memoryOutbox } from "./outbox_store.ts";
 import { Clock, Rig, settle } from "./rig.ts";
 import { dice, type Job, Storm } from "./storm.ts";
 
-const SEEDS = [1, 2, 3];
+/** How many times more voyages are made than usual; a long run is for whoever changes the client's inside. */
+const TIMES = Number(process.env.HOLDFAST_TIMES ?? "1");
+const SEEDS = Array.from({ length: 3 * TIMES }, (_, index) => index + 1);
 const STEPS = 200;
 const JOBS_MAX = 60;
 const CHATS = 4;

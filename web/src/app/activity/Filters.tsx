@@ -3,7 +3,7 @@ import { useAgents } from "@app/model/index.ts";
 import type { RequestRow } from "@sdk";
 import { Search } from "lucide-react";
 import { useEffect, useId, useMemo, useState } from "react";
-import styles from "./activity.module.css";
+import styles from "./filters.module.css";
 import { type Filter, SHOWS } from "./filters.ts";
 
 /** A pause in typing after which the words are looked for. */

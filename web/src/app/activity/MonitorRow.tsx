@@ -13,7 +13,7 @@ import { useTick } from "./ticking.ts";
 import { moment, standing, statusWord } from "./words.ts";
 
 /** Where a request's story is. */
-export function storyPath(row: RequestRow, mine: boolean): string {
+function storyPath(row: RequestRow, mine: boolean): string {
   const owner = !mine && row.owner ? `?owner=${encodeURIComponent(row.owner)}` : "";
   return `/activity/${encodeURIComponent(row.request_id)}${owner}`;
 }
@@ -85,7 +85,7 @@ export const MonitorRow = memo(function MonitorRow(props: MonitorRowProps) {
     >
       <Cell className={styles.cStatus}>
         <StatusDot status={row.status} />
-        <span title={standing(row) || undefined}>{statusWord(row.status)}</span>
+        <span title={standing(row) || undefined}>{statusWord(row.status, mine)}</span>
       </Cell>
       <Cell className={styles.cRequest}>
         {mine && row.chat_id ? (

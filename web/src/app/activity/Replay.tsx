@@ -19,10 +19,12 @@ interface ReplayProps {
   readonly lines: readonly Line[];
   /** A purged log: it has no times worth playing. */
   readonly short: boolean;
+  /** Whether it is one's own request. */
+  readonly mine: boolean;
 }
 
 /** The player. Space plays and pauses, arrows go a second (with Shift ten), Home and End to the ends. */
-export function Replay({ events, count, lines, short }: ReplayProps) {
+export function Replay({ events, count, lines, short, mine }: ReplayProps) {
   const replay = useReplay(events, count);
   const { tape, player, frame } = replay;
   const scrubber = useRef<HTMLInputElement>(null);
@@ -79,7 +81,7 @@ export function Replay({ events, count, lines, short }: ReplayProps) {
         <span className={styles.where}>
           event {frame.count.toLocaleString()} of {count.toLocaleString()}, offset{" "}
           {frame.offset.toLocaleString()}
-          {at !== undefined && !short ? `, ${timeOfDay(at)}` : ""} · {statusWord(frame.status)}
+          {at !== undefined && !short ? `, ${timeOfDay(at)}` : ""} · {statusWord(frame.status, mine)}
         </span>
       </div>
       {short && (

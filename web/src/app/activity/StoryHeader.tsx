@@ -28,7 +28,7 @@ export function StoryHeader({ requestId, row, story, mine, onStop }: StoryHeader
       </Link>
       <div className={styles.titleRow}>
         <h1>{row ? row.title || "Without a title" : "A request"}</h1>
-        {row && <Badge tone={statusTone(row.status)}>{statusWord(row.status)}</Badge>}
+        {row && <Badge tone={statusTone(row.status)}>{statusWord(row.status, mine)}</Badge>}
       </div>
       {row && standing(row) && <p className={styles.standing}>{standing(row)}</p>}
       <Facts requestId={requestId} row={row} story={story} />

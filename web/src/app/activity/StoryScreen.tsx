@@ -89,7 +89,7 @@ export function StoryScreen({ requestId, owner }: { requestId: string; owner?: s
           shown.
         </p>
       )}
-      <Body story={story} view={view} scroller={scroller} />
+      <Body story={story} view={view} mine={mine} scroller={scroller} />
       <StopDialog row={stopping ? named : null} onClose={() => setStopping(false)} />
     </div>
   );
@@ -98,10 +98,12 @@ export function StoryScreen({ requestId, owner }: { requestId: string; owner?: s
 function Body({
   story,
   view,
+  mine,
   scroller,
 }: {
   story: StoryData;
   view: View;
+  mine: boolean;
   scroller: React.RefObject<HTMLElement | null>;
 }) {
   const client = useClient();
@@ -121,7 +123,13 @@ function Body({
     );
   if (view === "replay")
     return story.log.caughtUp ? (
-      <Replay events={story.events} count={story.log.count} lines={story.lines} short={story.short} />
+      <Replay
+        events={story.events}
+        count={story.log.count}
+        lines={story.lines}
+        short={story.short}
+        mine={mine}
+      />
     ) : (
       <div className={styles.waiting} role="status">
         <Spinner /> The replay begins when the whole log is here.

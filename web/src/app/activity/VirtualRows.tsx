@@ -4,7 +4,7 @@ import { type ReactNode, type RefObject, useLayoutEffect, useRef, useState } fro
 import styles from "./activity.module.css";
 
 /** Up to so many rows the page simply holds them all. */
-export const PLAIN_ROWS_MAX = 100;
+const PLAIN_ROWS_MAX = 100;
 
 interface VirtualRowsProps {
   readonly count: number;

@@ -2,7 +2,8 @@
 import type { Event as LogEvent } from "@sdk";
 import { describe, expect, it } from "vitest";
 import { belongs, formatBytes, shortJson } from "./line.ts";
-import { LINES_MAX, Story } from "./story.ts";
+import { Story } from "./story.ts";
+import { LINES_MAX } from "./storyLines.ts";
 import { lineWords } from "./words.ts";
 
 /** An event with its defaults, as the SDK hands it over. */
@@ -46,7 +47,7 @@ describe("Story", () => {
     expect(lines.map((line) => line.kind)).toEqual(["accepted", "queued", "attempt", "text", "outcome"]);
     expect(lineWords(lines[1]!, 0).detail).toBe("for 40 ms");
     expect(lineWords(lines[2]!, 0).detail).toContain("first output after 60 ms");
-    expect(lineWords(lines[4]!, 0)).toEqual({ title: "Done", detail: "" });
+    expect(lineWords(lines[4]!, 0)).toEqual({ title: "Answered", detail: "" });
   });
 
   it("shows a tool with its length and what it gave back", () => {

@@ -4,13 +4,10 @@ Events go in one by one, in order; each either opens a line, or is counted in on
 are one line, and a page of new events costs its own length. What `started` drops (see the protocol's rule on superseding)
 stays on the page, marked as dropped. */
 import type { Event as LogEvent, Outcome, UsageEvent } from "@sdk";
-import { bytesOf, formatBytes, type Line, type LineKind, shortJson } from "./line.ts";
+import { bytesOf, formatBytes, type Line, shortJson } from "./line.ts";
+import { type Draft, StoryLines } from "./storyLines.ts";
 import { Pulse } from "./timeScale.ts";
 
-type Draft = { -readonly [K in keyof Line]: Line[K] } & { checkpoints: number[] };
-
-/** Lines beyond these are not made: what a person can read ends long before; `left` counts what was not. */
-export const LINES_MAX = 2_000;
 /** Checkpoints drawn on an attempt's bar. */
 const CHECKPOINTS_MAX = 200;
 
@@ -27,24 +24,20 @@ const OUTPUT: readonly string[] = ["part_started", "tool_call", "progress", "dat
 
 /** The lines of one log, in the making. */
 export class Story {
-  readonly #lines: Draft[] = [];
-  readonly #open = new Map<number, Draft>();
+  readonly #page = new StoryLines();
   readonly #checkpoints: { offset: number; parts: number }[] = [];
   #attempt: Draft | null = null;
   #queued: Draft | null = null;
   #wait: Draft | null = null;
   #offset = 0;
-  #parts = 0;
-  #left = 0;
   #usage: UsageEvent | null = null;
   #outcome: Outcome | null = null;
   #short = false;
-  #attempts = 0;
   readonly #pulse = new Pulse();
 
   /** Lines that were not made, because there are LINES_MAX. */
   get left(): number {
-    return this.#left;
+    return this.#page.left;
   }
   /** The latest usage. */
   get usage(): UsageEvent | null {
@@ -60,7 +53,7 @@ export class Story {
   }
   /** The number of the latest attempt, 0 before the first. */
   get attempts(): number {
-    return this.#attempts;
+    return this.#page.attempts;
   }
 
   /** When something was written, thinned: for the time axis. */
@@ -85,52 +78,58 @@ export class Story {
 
   /** The lines so far, in the order in which they began; values that later events do not change. */
   lines(): readonly Line[] {
-    return this.#lines.map((line) => ({ ...line, checkpoints: [...line.checkpoints] }));
+    return this.#page.copied();
   }
 
   #take(event: LogEvent, place: number): void {
     switch (event.type) {
       case "accepted":
-        this.#line(event, place, { kind: "accepted", name: event.agent, until: event.at });
-        this.#queued = this.#line(event, place, { kind: "queued", tone: "plain", events: 0 });
+        this.#page.line(event, place, { kind: "accepted", name: event.agent, until: event.at });
+        this.#queued = this.#page.line(event, place, { kind: "queued", tone: "plain", events: 0 });
         return;
       case "started":
         this.#started(event, place);
         return;
       case "checkpoint":
-        this.#checkpoints.push({ offset: this.#offset, parts: this.#parts });
+        this.#checkpoints.push({ offset: this.#offset, parts: this.#page.parts });
         if (this.#attempt && this.#attempt.checkpoints.length < CHECKPOINTS_MAX)
           this.#attempt.checkpoints.push(event.at);
         return;
       case "part_started":
-        this.#opens(
+        this.#page.opens(
           event.part,
-          this.#line(event, place, { kind: event.kind, tone: "run", part: event.part }),
+          this.#page.line(event, place, { kind: event.kind, tone: "run", part: event.part }),
         );
         return;
       case "tool_call": {
         const more = event.where === "client" ? "runs in the client" : "";
-        this.#opens(
+        this.#page.opens(
           event.part,
-          this.#line(event, place, { kind: "tool", name: event.name, tone: "run", part: event.part, more }),
+          this.#page.line(event, place, {
+            kind: "tool",
+            name: event.name,
+            tone: "run",
+            part: event.part,
+            more,
+          }),
         );
         return;
       }
       case "delta":
-        this.#counted(event.part, event, place, (line) => {
+        this.#page.counted(event.part, event, place, (line) => {
           line.deltas += event.span || 1;
           line.bytes += bytesOf(event.text);
         });
         return;
       case "part_done":
-        this.#counted(event.part, event, place, (line) => {
+        this.#page.counted(event.part, event, place, (line) => {
           if (line.kind === "tool") return;
           line.until = event.at;
           line.tone = "plain";
         });
         return;
       case "tool_result":
-        this.#counted(event.part, event, place, (line) => {
+        this.#page.counted(event.part, event, place, (line) => {
           line.until = event.at;
           line.tone = event.is_error ? "fail" : "ok";
           line.more = `${event.is_error ? "failed" : "returned"} ${formatBytes(bytesOf(event.output))}`;
@@ -140,36 +139,37 @@ export class Story {
         this.#progress(event, place);
         return;
       case "data":
-        if (!this.#open.has(event.part)) this.#note(event, place, event.part, `Data: ${event.name}`);
+        if (!this.#page.open.has(event.part))
+          this.#page.note(event, place, event.part, `Data: ${event.name}`);
         else
-          this.#counted(event.part, event, place, (line) => {
+          this.#page.counted(event.part, event, place, (line) => {
             line.until = event.at;
           });
         return;
       case "source":
-        this.#note(event, place, event.part, `Source: ${event.title || event.url}`);
+        this.#page.note(event, place, event.part, `Source: ${event.title || event.url}`);
         return;
       case "file":
-        this.#note(event, place, event.part, `File: ${event.name || event.url}`);
+        this.#page.note(event, place, event.part, `File: ${event.name || event.url}`);
         return;
       case "input":
-        this.#note(event, place, event.part, "The person added something");
+        this.#page.note(event, place, event.part, "The person added something");
         return;
       case "usage":
         this.#usage = event;
         return;
       case "waiting":
         this.#endAttempt(event.at);
-        this.#wait = this.#line(event, place, {
+        this.#wait = this.#page.line(event, place, {
           kind: "wait",
           name: event.kind,
           tone: "wait",
           part: event.part,
         });
-        this.#opens(event.part, this.#wait);
+        this.#page.opens(event.part, this.#wait);
         return;
       case "decided":
-        this.#counted(event.part, event, place, (line) => {
+        this.#page.counted(event.part, event, place, (line) => {
           // The wait was over when the decision was taken up, and `started` says that first.
           line.tone = event.expired ? "fail" : "ok";
           line.more = event.expired ? "expired" : `decided: ${shortJson(event.decision)}`;
@@ -177,8 +177,8 @@ export class Story {
         });
         return;
       case "later":
-        if (event.part !== null && event.part === this.#parts)
-          this.#note(event, place, event.part, `Unknown: ${event.kind}`);
+        if (event.part !== null && event.part === this.#page.parts)
+          this.#page.note(event, place, event.part, `Unknown: ${event.kind}`);
         return;
       default:
         this.#ends(event, place);
@@ -192,9 +192,9 @@ export class Story {
     if (this.#wait?.until === null) this.#wait.until = event.at;
     this.#wait = null;
     this.#endAttempt(event.at);
-    this.#attempts = Math.max(this.#attempts, event.attempt);
+    this.#page.attempts = Math.max(this.#page.attempts, event.attempt);
     this.#drop(event, place);
-    this.#attempt = this.#line(event, place, {
+    this.#attempt = this.#page.line(event, place, {
       kind: "attempt",
       name: REASONS[event.reason] ?? event.reason,
       tone: "run",
@@ -207,17 +207,17 @@ export class Story {
     const keep = this.#checkpoints.findIndex((one) => one.offset === event.keep);
     const parts = this.#checkpoints[keep]?.parts ?? 0;
     this.#checkpoints.length = keep + 1;
-    const gone = this.#parts - parts;
-    for (const [part, line] of [...this.#open]) {
+    const gone = this.#page.parts - parts;
+    for (const [part, line] of [...this.#page.open]) {
       if (part < parts) continue;
       line.dropped = true;
       line.until ??= event.at;
       if (line.tone === "run") line.tone = "plain";
-      this.#open.delete(part);
+      this.#page.open.delete(part);
     }
-    this.#parts = parts;
+    this.#page.parts = parts;
     if (gone > 0)
-      this.#line(event, place, {
+      this.#page.line(event, place, {
         kind: "superseded",
         name: parts > 0 ? "back to the checkpoint" : "from the beginning",
         more: gone === 1 ? "1 part superseded" : `${gone} parts superseded`,
@@ -228,7 +228,7 @@ export class Story {
   }
 
   #progress(event: LogEvent & { type: "progress" }, place: number): void {
-    const line = this.#open.get(event.part);
+    const line = this.#page.open.get(event.part);
     const until = event.state === "running" ? null : event.at;
     const tone = event.state === "running" ? "run" : event.state === "done" ? "ok" : "fail";
     const steps = event.step !== null && event.total !== null ? `step ${event.step} of ${event.total}` : "";
@@ -236,9 +236,9 @@ export class Story {
       .filter(Boolean)
       .join(", ");
     if (!line) {
-      this.#opens(
+      this.#page.opens(
         event.part,
-        this.#line(event, place, {
+        this.#page.line(event, place, {
           kind: "progress",
           name: event.label,
           tone,
@@ -249,7 +249,7 @@ export class Story {
       );
       return;
     }
-    this.#counted(event.part, event, place, () =>
+    this.#page.counted(event.part, event, place, () =>
       Object.assign(line, { name: event.label, tone, until, more }),
     );
   }
@@ -258,14 +258,14 @@ export class Story {
     this.#outcome = event;
     this.#endAttempt(event.at);
     const completed = event.type === "completed";
-    for (const line of this.#lines) {
+    for (const line of this.#page.all) {
       if (line.until !== null) continue;
       line.until = event.at;
       if (line.tone === "run" && line.kind === "tool") line.more ||= "no result: it may or may not have run";
       if (line.tone === "wait") line.more ||= "nobody decided";
       if (line.tone === "run") line.tone = "plain";
     }
-    this.#line(event, place, {
+    this.#page.line(event, place, {
       kind: "outcome",
       name: event.type,
       tone: completed ? "ok" : event.type === "cancelled" ? "plain" : "fail",
@@ -279,50 +279,5 @@ export class Story {
     this.#attempt.until = at;
     this.#attempt.tone = "plain";
     this.#attempt = null;
-  }
-
-  #note(event: LogEvent, place: number, part: number, name: string): void {
-    this.#opens(part, this.#line(event, place, { kind: "note", name, part, until: event.at }));
-  }
-
-  #opens(part: number, line: Draft): void {
-    this.#open.set(part, line);
-    this.#parts = Math.max(this.#parts, part + 1);
-  }
-
-  #counted(part: number, event: LogEvent, place: number, change: (line: Draft) => void): void {
-    const line = this.#open.get(part);
-    if (!line) return;
-    line.last = place;
-    line.latest = event.at;
-    line.events += 1;
-    change(line);
-  }
-
-  #line(event: LogEvent, place: number, said: Partial<Draft> & { kind: LineKind }): Draft {
-    const line: Draft = {
-      key: `${place}-${said.kind}`,
-      name: "",
-      tone: "plain",
-      from: event.at,
-      until: null,
-      latest: event.at,
-      first: place,
-      last: place,
-      events: 1,
-      part: null,
-      attempt: this.#attempts,
-      dropped: false,
-      deltas: 0,
-      bytes: 0,
-      more: "",
-      firstOutputAt: null,
-      checkpoints: [],
-      ...said,
-    };
-    // Life of the request is always told; of parts the first ones are.
-    if (this.#lines.length < LINES_MAX || line.part === null) this.#lines.push(line);
-    else this.#left += 1;
-    return line;
   }
 }

@@ -5,7 +5,7 @@ With `skipSilence` a pause longer than SILENCE_MS takes PAUSE_MS on the tape. Th
 next one. Position 0 shows what the first instant wrote; at the tape's end everything has happened. */
 
 /** What "skip gaps over 2 s" means. */
-export const SILENCE_MS = 2_000;
+const SILENCE_MS = 2_000;
 /** How long a skipped silence takes: long enough to be noticed. */
 export const PAUSE_MS = 400;
 /** The speeds that are offered. */

@@ -5,7 +5,7 @@ long that the rest could not be seen: such a gap gets a small fixed width, whate
 continuous, so an instant inside a gap (somebody connected while nothing was written) still has its place there. */
 
 /** A silence shorter than this is always drawn to scale: it is part of what streaming looks like. */
-export const GAP_MS_MIN = 4_000;
+const GAP_MS_MIN = 4_000;
 /** A gap is squeezed when it is longer than this share of all the time that is not squeezed. */
 const GAP_SHARE = 0.25;
 /** The widest a squeezed gap is drawn, and what all of them together may take of the axis. */

@@ -7,16 +7,17 @@ const STATUSES: Record<Status, string> = {
   new: "Accepted",
   queued: "Queued",
   running: "Running",
-  waiting: "Waiting",
-  completed: "Done",
+  waiting: "Needs you",
+  completed: "Answered",
   failed: "Failed",
   cancelled: "Stopped",
   timed_out: "Timed out",
   interrupted: "Interrupted",
 };
 
-/** A status as people read it. */
-export function statusWord(status: Status): string {
+/** A status as people read it; what is not `mine` needs somebody else. */
+export function statusWord(status: Status, mine = true): string {
+  if (status === "waiting" && !mine) return "Needs its owner";
   return STATUSES[status] ?? status;
 }
 
@@ -141,7 +142,7 @@ export function eventFields(event: LogEvent): string {
 }
 
 /** What one raw event shows at most when it is opened; the rest is said to be missing. */
-export const JSON_CHARS_MAX = 20_000;
+const JSON_CHARS_MAX = 20_000;
 
 /** The event as indented JSON, cut at JSON_CHARS_MAX. */
 export function eventJson(event: LogEvent): string {

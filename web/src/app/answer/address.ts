@@ -3,7 +3,7 @@
 /** Longer addresses are not linked: no honest one is, and each is shown to a person. */
 export const ADDRESS_CHARS_MAX = 2_000;
 /** Bytes (as base64 characters) of a picture that an answer carries in itself. */
-export const PICTURE_CHARS_MAX = 1_000_000;
+const PICTURE_CHARS_MAX = 1_000_000;
 
 /** An address that may be followed. */
 export interface SafeAddress {

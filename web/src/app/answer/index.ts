@@ -3,7 +3,6 @@ export { loadMarkdown, Markdown } from "./markdown/lazy.tsx";
 export type { MarkdownSource } from "./markdown/Markdown.tsx";
 export { AnswerFooter, type AnswerFooterProps, factsOf } from "./parts/AnswerFooter.tsx";
 export { AnswerParts, type AnswerPartsProps } from "./parts/AnswerParts.tsx";
-export { AnswerPending } from "./parts/AnswerPending.tsx";
 export { outcomeWords } from "./parts/outcome.ts";
 export { ThoughtsUnfolded } from "./parts/Reasoning.tsx";
 export { plainText } from "./plainText.ts";

@@ -5,7 +5,7 @@
  * into the top layer (a manual popover), so it is seen above dialogs. It opens after a short rest of the pointer or at once
  * with keyboard focus, stays while the pointer is on it, and Escape takes it away (WCAG 1.4.13).
  */
-import { cloneElement, type ReactElement, useEffect, useRef } from "react";
+import { useEffect, useRef } from "react";
 import { keysLabel } from "./shortcuts.ts";
 import styles from "./tooltip.module.css";
 
@@ -13,12 +13,6 @@ import styles from "./tooltip.module.css";
 const REST_MS = 450;
 /** How long it stays after the pointer left, so that the pointer can reach it. */
 const LEAVE_MS = 120;
-
-/** Shows `text` at its only child on hover and focus; screen readers get it as a description. */
-export function Tooltip({ text, children }: { text: string; children: ReactElement }) {
-  const extra: Record<string, string> = { "data-tip": text, "aria-description": text };
-  return cloneElement(children, extra);
-}
 
 /** The one tooltip of the page; mount it once, after everything else. */
 export function TooltipLayer() {

@@ -27,7 +27,6 @@ export {
   type Tone,
 } from "./Status.tsx";
 export {
-  isTyping,
   keysLabel,
   type Shortcut,
   type ShortcutOptions,
@@ -37,5 +36,5 @@ export {
   useShortcut,
 } from "./shortcuts.ts";
 export { Toasts } from "./Toasts.tsx";
-export { Tooltip, TooltipLayer } from "./Tooltip.tsx";
+export { TooltipLayer } from "./Tooltip.tsx";
 export { type Toast, type ToastInput, toast } from "./toasts.ts";

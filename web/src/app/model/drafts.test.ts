@@ -173,3 +173,43 @@ test("what is remembered of chats and forks is bounded", () => {
   expect(new BranchChoices(storage).of("c").size).toBe(CHOICES_MAX);
   expect(choices.of("c").has("fork0")).toBe(false);
 });
+
+test("steady typing is written all the same", () => {
+  const { here, arounds, store } = tabs();
+  here.set("c", "one");
+  here.set("c", "one two");
+  arounds[0].pass(); // the wait that began with the first key
+  expect(store.kept.get("c")?.text).toBe("one two");
+});
+
+test("what was typed as a page left is kept where the database did not get it", () => {
+  const around = new FakeSurroundings();
+  const dead = { ...memoryDrafts(), put: () => new Promise<void>(() => {}) };
+  for (const [chatId, text] of [
+    ["c", "last words"],
+    ["d", "of another tab"],
+  ] as const) {
+    const left = new Drafts(() => dead, around, now);
+    const stop = left.start();
+    left.belongTo("u");
+    left.set(chatId, text);
+    around.leave();
+    stop();
+  }
+  const other = new Drafts(() => memoryDrafts(), around, now);
+  other.belongTo("somebody else");
+  expect(other.of("d").get()).toBe("");
+
+  const store = memoryDrafts();
+  const back = new Drafts(() => store, around, now);
+  const stop = back.start();
+  back.belongTo("u");
+  expect([back.of("c").get(), back.of("d").get()]).toEqual(["last words", "of another tab"]);
+  expect(store.kept.get("c")?.text).toBe("last words");
+  back.set("c", "");
+  around.leave();
+  stop();
+  const again = new Drafts(() => store, around, now);
+  again.belongTo("u");
+  expect(again.of("c").get()).toBe("");
+});

@@ -1,7 +1,8 @@
 /**
  * What is typed in each chat and not sent: kept over reloads, and the same in all tabs.
  *
- * Written a moment after the last key, and at once when the page may go away. Of two drafts of one chat the later holds, but
+ * Written a moment after a key, and when the page may go away: then also where writing is done before it returns, for a
+ * database that is still writing when its page goes may lose it. Of two drafts of one chat the later holds, but
  * what the person types in this tab is never overwritten by another tab: from the first key until the tab is hidden or
  * the draft is empty, the draft is this tab's own.
  *
@@ -13,10 +14,13 @@ import { Cell } from "./cell.ts";
 import { type Draft, type DraftStore, isDraft } from "./draftStore.ts";
 import type { Surroundings, TabLine } from "./surroundings.ts";
 
-/** How long after the last key a draft is written. */
-export const WRITE_AFTER_MS = 400;
+/** How long after a key a draft is written; typing on does not put it off. */
+const WRITE_AFTER_MS = 400;
 
 const LINE = "holdfast.drafts";
+
+/** Where a page leaves what the database may not get any more; with the user's name behind it. */
+const LAST_WORDS = "holdfast.lastWords";
 
 /** Chats without a draft whose cells are kept, for they may be on screen. */
 const EMPTY_MAX = 200;
@@ -36,6 +40,8 @@ export class Drafts {
   readonly #times = new Map<string, number>();
   readonly #own = new Set<string>();
   readonly #unwritten = new Set<string>();
+  /** Typed since the store last said that it has all of it. */
+  readonly #recent = new Set<string>();
   #stopWaiting: (() => void) | null = null;
 
   /** `storeOf` gives the store of one user's drafts. */
@@ -53,6 +59,7 @@ export class Drafts {
     this.#store = this.#storeOf(owner);
     this.#line = this.#around.line(`${LINE}.${owner}`);
     this.#listen();
+    this.#recover();
     void this.load();
     this.flush();
   }
@@ -60,6 +67,7 @@ export class Drafts {
   /** Forget all drafts, in the store too: whoever is here leaves this browser. Never rejects. */
   async clear(): Promise<void> {
     const store = this.#store;
+    if (this.#owner !== null) this.#around.local.removeItem(`${LAST_WORDS}.${this.#owner}`);
     this.#leave();
     await store?.clear().catch(() => {}); // as in load
   }
@@ -73,6 +81,7 @@ export class Drafts {
     this.chats.set(new Set());
     this.#times.clear();
     this.#own.clear();
+    this.#recent.clear();
   }
 
   #listen(): void {
@@ -91,7 +100,7 @@ export class Drafts {
         this.#stopLine?.();
         this.#stopLine = null;
       },
-      this.#around.onLeaving(() => this.flush()),
+      this.#around.onLeaving(() => this.#leaving()),
       this.#around.visible.subscribe(() => {
         if (!this.#around.visible.get()) this.#own.clear();
       }),
@@ -126,8 +135,8 @@ export class Drafts {
     else this.#own.delete(chatId);
     this.#show(chatId, text);
     this.#unwritten.add(chatId);
-    this.#stopWaiting?.();
-    this.#stopWaiting = this.#around.after(() => this.flush(), WRITE_AFTER_MS);
+    this.#recent.add(chatId);
+    this.#stopWaiting ??= this.#around.after(() => this.flush(), WRITE_AFTER_MS);
   }
 
   /** Write what is not written. */
@@ -136,12 +145,55 @@ export class Drafts {
     this.#stopWaiting = null;
     if (!this.#store) return; // nobody is known yet; what is unwritten stays so
     for (const chatId of this.#unwritten) {
-      const draft = { chatId, text: this.#cell(chatId).get(), at: this.#times.get(chatId) ?? 0 };
+      const draft = this.#draftOf(chatId);
       this.#line?.send(draft);
       const written = draft.text ? this.#store.put(draft) : this.#store.remove(chatId);
-      written.catch(() => {}); // as in load
+      this.#recent.add(chatId);
+      const settled = () => {
+        if (this.#times.get(chatId) === draft.at) this.#recent.delete(chatId);
+      };
+      written.then(settled, settled); // one that was refused: as in load
     }
     this.#unwritten.clear();
+  }
+
+  /** The page may go away. What was typed in the last moments goes into a storage that has it at once. */
+  #leaving(): void {
+    if (this.#owner !== null && this.#recent.size > 0) {
+      const drafts = new Map(this.#lastWords().map((draft) => [draft.chatId, draft])); // another tab may have left too
+      for (const chatId of this.#recent) {
+        const draft = this.#draftOf(chatId);
+        if (draft.at >= (drafts.get(chatId)?.at ?? 0)) drafts.set(chatId, draft);
+      }
+      try {
+        this.#around.local.setItem(`${LAST_WORDS}.${this.#owner}`, JSON.stringify([...drafts.values()]));
+      } catch {
+        // full: the database has most likely taken them all the same
+      }
+    }
+    this.flush();
+  }
+
+  /** Take over what pages of this user's wrote as they left. */
+  #recover(): void {
+    for (const draft of this.#lastWords()) {
+      this.#take(draft);
+      this.#unwritten.add(draft.chatId);
+    }
+    this.#around.local.removeItem(`${LAST_WORDS}.${this.#owner}`);
+  }
+
+  #lastWords(): Draft[] {
+    try {
+      const drafts: unknown = JSON.parse(this.#around.local.getItem(`${LAST_WORDS}.${this.#owner}`) ?? "[]");
+      return Array.isArray(drafts) ? drafts.filter(isDraft) : [];
+    } catch {
+      return []; // not ours
+    }
+  }
+
+  #draftOf(chatId: string): Draft {
+    return { chatId, text: this.#cell(chatId).get(), at: this.#times.get(chatId) ?? 0 };
   }
 
   #take(draft: Draft): void {

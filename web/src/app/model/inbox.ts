@@ -15,7 +15,7 @@ import { readRecord, type TextStorage, writeRecord } from "./surroundings.ts";
 import type { Inbox, InboxItem } from "./types.ts";
 
 /** Items kept: more than anybody reads; what is older is in the activity. */
-export const INBOX_MAX = 100;
+const INBOX_MAX = 100;
 
 const LOOKED_KEY = "holdfast.inbox";
 

@@ -16,6 +16,5 @@ export {
   useTabTitle,
   useThread,
 } from "./hooks.ts";
-export { PREFERENCES_KEY } from "./preferences.ts";
 export { chatActions, ModelProvider, signOut, threadActions, useClient } from "./provider.tsx";
 export type * from "./types.ts";

@@ -21,7 +21,7 @@ export interface TreeNode {
 export const ROOT = "";
 
 /** Whether `a` was written after `b`. A question and its answer are of one time; then the answer is later. */
-export function isLater(a: TreeNode, b: TreeNode): boolean {
+function isLater(a: TreeNode, b: TreeNode): boolean {
   if (a.createdAt !== b.createdAt) return a.createdAt > b.createdAt;
   if (a.role !== b.role) return a.role === "assistant";
   return a.id > b.id;

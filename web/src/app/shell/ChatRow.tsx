@@ -10,7 +10,7 @@ import styles from "./chats.module.css";
 /** What a badge says in words. */
 const BADGE_WORDS: Record<NonNullable<ChatBadge>, string> = {
   running: "answering",
-  waiting: "waits for you",
+  waiting: "needs you",
   failed: "failed",
   unread: "unread",
   unsent: "not sent yet",

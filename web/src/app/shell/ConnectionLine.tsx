@@ -1,8 +1,8 @@
 /**
  * One quiet line about the connection: nothing while all is well.
  *
- * It floats over the head of the screen, so that its coming and going moves nothing. Trouble of less than a second is not told;
- * after told trouble it says once that all is well. The countdown is seen, not read aloud.
+ * It is a strip above the screen that covers nothing; the thread below holds what is read where it is. Trouble of less than a
+ * second is not told; after told trouble it says once that all is well. The countdown is seen, not read aloud.
  */
 import { Button, classes } from "@app/design/index.ts";
 import { useClient, useConnection } from "@app/model/index.ts";
@@ -28,35 +28,33 @@ export function ConnectionLine({ hideToken }: { hideToken: boolean }) {
   const shown = told && words && !(hideToken && words.action === "token") ? words : null;
 
   return (
-    <div className={styles.place}>
-      <div className={classes(styles.line, shown && styles[shown.tone], (shown || again) && styles.shown)}>
-        <span className={styles.icon} aria-hidden="true">
-          {shown ? <Icon tone={shown.tone} action={shown.action} /> : again && <Check size={15} />}
+    <div className={classes(styles.line, shown && styles[shown.tone], (shown || again) && styles.shown)}>
+      <span className={styles.icon} aria-hidden="true">
+        {shown ? <Icon tone={shown.tone} action={shown.action} /> : again && <Check size={15} />}
+      </span>
+      <span role="status" className={styles.text}>
+        {shown ? shown.text : again ? "Connected again." : ""}
+      </span>
+      {shown?.count && (
+        <span className={styles.count} aria-hidden="true">
+          {shown.count}
         </span>
-        <span role="status" className={styles.text}>
-          {shown ? shown.text : again ? "Connected again." : ""}
-        </span>
-        {shown?.count && (
-          <span className={styles.count} aria-hidden="true">
-            {shown.count}
-          </span>
-        )}
-        {shown?.action === "retry" && (
-          <Button size="s" variant="quiet" className={styles.action} onClick={() => client.retryNow()}>
-            Try now
-          </Button>
-        )}
-        {shown?.action === "token" && (
-          <Button size="s" variant="quiet" className={styles.action} onClick={() => openOverlay("token")}>
-            Enter token
-          </Button>
-        )}
-        {shown?.action === "reload" && (
-          <Button size="s" variant="quiet" className={styles.action} onClick={() => location.reload()}>
-            Reload the page
-          </Button>
-        )}
-      </div>
+      )}
+      {shown?.action === "retry" && (
+        <Button size="s" variant="quiet" className={styles.action} onClick={() => client.retryNow()}>
+          Try now
+        </Button>
+      )}
+      {shown?.action === "token" && (
+        <Button size="s" variant="quiet" className={styles.action} onClick={() => openOverlay("token")}>
+          Enter token
+        </Button>
+      )}
+      {shown?.action === "reload" && (
+        <Button size="s" variant="quiet" className={styles.action} onClick={() => location.reload()}>
+          Reload the page
+        </Button>
+      )}
     </div>
   );
 }

@@ -1,13 +1,13 @@
 /** The shell's dialogs and the shortcuts that hold on every screen. */
-import { Dialog, Spinner, useShortcut } from "@app/design/index.ts";
-import { lazy, Suspense } from "react";
+import { Dialog, useShortcut } from "@app/design/index.ts";
 import { useLocation } from "wouter";
+import { lazyScreen } from "./lazyScreen.tsx";
 import { closeOverlay, openOverlay, useOverlay } from "./overlays.ts";
 import { SettingsDialog } from "./SettingsDialog.tsx";
 import { ShortcutsHelp } from "./ShortcutsHelp.tsx";
 import { TokenDialog } from "./TokenForm.tsx";
 
-const Palette = lazy(() => import("./Palette.tsx").then((module) => ({ default: module.Palette })));
+const Palette = lazyScreen(() => import("./Palette.tsx").then((module) => module.Palette));
 
 /** All dialogs of the shell; mount it once. */
 export function Overlays() {
@@ -21,9 +21,7 @@ export function Overlays() {
   return (
     <>
       <Dialog open={open === "palette"} onClose={() => closeOverlay("palette")} title="Command palette" bare>
-        <Suspense fallback={<Spinner label="Loading" />}>
-          <Palette />
-        </Suspense>
+        <Palette />
       </Dialog>
       <ShortcutsHelp />
       <SettingsDialog />

@@ -27,9 +27,11 @@ import {
 } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { useLocation } from "wouter";
+import { excerpt } from "./excerpt.ts";
 import { closeOverlay, openOverlay } from "./overlays.ts";
 import styles from "./palette.module.css";
 import { useChatId } from "./place.ts";
+import { hitPath, Marked } from "./SearchResults.tsx";
 
 /** More would only be scrolled past; typing finds the rest, in the server's search too. */
 const CHATS_MAX = 40;
@@ -47,7 +49,9 @@ export function Palette() {
   const [, go] = useLocation();
   const known = new Set(rows.slice(0, CHATS_MAX).map((row) => row.chatId));
   const others = hits.filter((hit, index) => {
-    return !known.has(hit.chat_id) && hits.findIndex((one) => one.chat_id === hit.chat_id) === index;
+    // A title of a chat that is in the list is found there.
+    if (hit.message_id === null && known.has(hit.chat_id)) return false;
+    return hits.findIndex((one) => hitPath(one) === hitPath(hit)) === index;
   });
 
   function run(action: () => void) {
@@ -67,7 +71,9 @@ export function Palette() {
         />
       </div>
       <Command.List className={styles.list} label="Suggestions">
-        <Command.Empty className={styles.empty}>Nothing matches “{query}”.</Command.Empty>
+        {others.length === 0 && (
+          <Command.Empty className={styles.empty}>Nothing matches “{query}”.</Command.Empty>
+        )}
         <Command.Group heading={query ? "Chats" : "Recent chats"}>
           {rows.slice(0, query ? CHATS_MAX : RECENT_MAX).map((row) => (
             <Item
@@ -91,12 +97,17 @@ export function Palette() {
           <Command.Group heading="Found in chats" forceMount>
             {others.map((hit) => (
               <Item
-                key={hit.chat_id}
-                value={`found ${query} ${hit.title} ${hit.chat_id}`}
+                key={hitPath(hit)}
+                value={`found ${query} ${hit.title} ${hitPath(hit)}`}
                 icon={<Search size={16} />}
-                onSelect={() => run(() => go(`/c/${hit.chat_id}`))}
+                onSelect={() => run(() => go(hitPath(hit)))}
               >
                 <span className={styles.text}>{hit.title || "Untitled chat"}</span>
+                {hit.message_id !== null && (
+                  <span className={styles.about}>
+                    <Marked text={excerpt(hit.snippet)} />
+                  </span>
+                )}
               </Item>
             ))}
           </Command.Group>

@@ -1,17 +1,17 @@
 /** The screen for the place, and what happens when the place changes. */
-import { announce, Button, EmptyState, Spinner } from "@app/design/index.ts";
+import { announce, Button, EmptyState } from "@app/design/index.ts";
 import { ThreadScreen } from "@app/thread/index.ts";
 import { Compass } from "lucide-react";
-import { lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
+import { useEffect, useRef } from "react";
 import { useLocation } from "wouter";
 import { InboxScreen } from "./InboxScreen.tsx";
 import { MAIN_ID } from "./Layout.tsx";
-import styles from "./panels.module.css";
+import { lazyScreen } from "./lazyScreen.tsx";
 import type { Place } from "./place.ts";
 
 const activity = () => import("@app/activity/index.ts");
-const ActivityScreen = lazy(() => activity().then((module) => ({ default: module.ActivityScreen })));
-const StoryScreen = lazy(() => activity().then((module) => ({ default: module.StoryScreen })));
+const ActivityScreen = lazyScreen(() => activity().then((module) => module.ActivityScreen));
+const StoryScreen = lazyScreen(() => activity().then((module) => module.StoryScreen));
 
 /** The screen of a place. */
 export function Screen({ place }: { place: Place }) {
@@ -22,34 +22,12 @@ export function Screen({ place }: { place: Place }) {
     case "inbox":
       return <InboxScreen />;
     case "activity":
-      return (
-        <Loading>
-          <ActivityScreen />
-        </Loading>
-      );
+      return <ActivityScreen />;
     case "story":
-      return (
-        <Loading>
-          <StoryScreen key={place.requestId} requestId={place.requestId} />
-        </Loading>
-      );
+      return <StoryScreen key={place.requestId} requestId={place.requestId} />;
     case "lost":
       return <Lost />;
   }
-}
-
-function Loading({ children }: { children: ReactNode }) {
-  return (
-    <Suspense
-      fallback={
-        <div className={styles.broken}>
-          <Spinner label="Loading" />
-        </div>
-      }
-    >
-      {children}
-    </Suspense>
-  );
 }
 
 function Lost() {

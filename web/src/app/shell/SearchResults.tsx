@@ -37,13 +37,15 @@ export function SearchResults({ query }: { query: string }) {
   );
 }
 
+/** Where a hit is: the chat, opened at the message if it is one. */
+export function hitPath(hit: HitRow): string {
+  return hit.message_id === null ? `/c/${hit.chat_id}` : `/c/${hit.chat_id}?m=${hit.message_id}`;
+}
+
 function Hit({ hit }: { hit: HitRow }) {
   const client = useClient();
   return (
-    <Link
-      href={hit.message_id === null ? `/c/${hit.chat_id}` : `/c/${hit.chat_id}?m=${hit.message_id}`}
-      className={styles.hit}
-    >
+    <Link href={hitPath(hit)} className={styles.hit}>
       <span className={styles.hitHead}>
         <span>{hit.title || "Untitled chat"}</span>
         <span className={styles.hitAge}>{formatAge(client.now() - hit.created_at)}</span>

@@ -13,7 +13,7 @@ export function TokenScreen() {
     <div className={styles.gate}>
       <div className={styles.gateCard}>
         <BrandMark size={36} />
-        <h1>Who is there?</h1>
+        <h1>Sign in</h1>
         <p className={styles.lead}>This Holdfast server asks for a token before it shows any chats.</p>
         <TokenForm onDone={() => {}} />
       </div>
@@ -80,7 +80,7 @@ function TokenForm({ onDone }: { onDone: () => void }) {
         onChange={setKeep}
       />
       <Button type="submit" variant="primary" busy={busy} disabled={!text.trim()}>
-        Connect
+        Sign in
       </Button>
     </form>
   );

@@ -43,6 +43,24 @@ describe("connectionWords", () => {
     );
   });
 
+  it("asks to leave the page open where this browser keeps nothing, on line or not", () => {
+    const unkept = { ...FINE, durable: false };
+    expect(connectionWords(unkept, NOW)).toBeNull();
+    expect(connectionWords({ ...unkept, phase: "offline", unsent: 1 }, NOW)?.text).toBe(
+      "You are offline. 1 message waits; this browser cannot keep it, so leave this page open.",
+    );
+    expect(connectionWords({ ...unkept, unsent: 2 }, NOW)).toMatchObject({
+      text: "Sending… 2 messages wait; this browser cannot keep them, so leave this page open.",
+      tone: "warn",
+    });
+  });
+
+  it("says what is being sent, and that a server is about to restart", () => {
+    expect(connectionWords({ ...FINE, unsent: 1 }, NOW)?.text).toBe("Sending 1 message…");
+    expect(connectionWords({ ...FINE, unsent: 3 }, NOW)?.text).toBe("Sending 3 messages…");
+    expect(connectionWords({ ...FINE, draining: true, unsent: 3 }, NOW)?.text).toContain("about to restart");
+  });
+
   it("counts down beside the sentence that is read aloud, never in it", () => {
     const early = connectionWords({ ...FINE, phase: "waiting", retryAt: NOW + 4200 }, NOW);
     const late = connectionWords({ ...FINE, phase: "waiting", retryAt: NOW + 4200 }, NOW + 2000);

@@ -12,6 +12,7 @@ import { useRow } from "./row.ts";
 import { useThreadScreen } from "./screen.ts";
 import { isLive, SENT_SOON_MS, whyItEnded } from "./statusWords.ts";
 import { useDelayed } from "./useDelayed.ts";
+import { useThreadExtras } from "./useThreadRuntime.ts";
 
 const NOTHING: Readable<AnswerState | null> = { get: () => null, subscribe: () => () => {} };
 const NO_PARTS: readonly Part[] = [];
@@ -71,7 +72,9 @@ export function AssistantMessage() {
           </Button>
         </div>
       )}
-      {facts && (parts.length > 0 || !live) && <AnswerFooter state={facts} quiet={failed} />}
+      {facts && (parts.length > 0 || !live) && (
+        <AnswerFooter state={facts} quiet={failed} story={`/activity/${message.id}`} />
+      )}
       <AnswerActions live={live} parts={parts} isLast={isLast} onStory={() => showStory(message.id)} />
     </MessagePrimitive.Root>
   );
@@ -80,22 +83,33 @@ export function AssistantMessage() {
 /** What is shown before the first part: that it is on its way, and why it has not begun. */
 function Pending({ status, place }: { status: string; place: number | null }) {
   const { phase } = useConnection();
+  const { message } = useRow();
   const slow = useDelayed(status === "unsent", SENT_SOON_MS);
+  // Drawn again with each change of the thread, so also when the one above ends.
+  const follows = useFollowsLive(message.id);
   // The message above says that it is not sent, and what to do.
   if (slow) return null;
   return (
     <p className={styles.pending}>
       <span className={styles.pulse} aria-hidden="true" />
-      {pendingWords(status, place, phase === "online")}
+      {pendingWords(status, place, phase === "online", follows)}
     </p>
   );
 }
 
-function pendingWords(status: string, place: number | null, soon: boolean): string {
+/** Whether the answer before it on screen has not ended: no answer begins before the one that it follows. */
+function useFollowsLive(messageId: string): boolean {
+  const { messages } = useThreadExtras();
+  const at = messages.findIndex((one) => one.id === messageId);
+  const before = messages[at - 2];
+  return before?.role === "assistant" && isLive(before.status);
+}
+
+function pendingWords(status: string, place: number | null, soon: boolean, follows: boolean): string {
   if (status === "unsent") return soon ? "Sending" : "Not sent yet";
   if (status === "queued" || status === "new") {
-    if (place === null) return "Waiting for its turn";
-    return place === 0 ? "Next in line" : `Waiting for its turn: ${place} before it`;
+    if (follows) return "Begins when the answer above has ended";
+    return place ? `Waiting for its turn: ${place} before it` : "Waiting for its turn";
   }
   return "Thinking";
 }

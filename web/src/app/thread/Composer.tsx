@@ -10,7 +10,7 @@ import { ArrowUp, Square } from "lucide-react";
 import { type ClipboardEvent, type KeyboardEvent, type RefObject, useId } from "react";
 import { AgentPicker } from "./AgentPicker.tsx";
 import styles from "./composer.module.css";
-import { bytesOf, formatBytes, keyMeaning, roomFor, TEXT_BYTES_MAX } from "./composerRules.ts";
+import { bytesOf, formatBytes, keyMeaning, offersStop, roomFor, TEXT_BYTES_MAX } from "./composerRules.ts";
 import { editLastMessage } from "./editing.ts";
 import { ModeToggle } from "./ModeToggle.tsx";
 import { useDraftSync } from "./useDraftSync.ts";
@@ -51,7 +51,7 @@ export function Composer(props: ComposerProps) {
   const bytesMax = connection.limits.text_bytes_max ?? TEXT_BYTES_MAX;
   const room = roomFor(text, bytesMax);
   const empty = text.trim() === "";
-  const stopInstead = running && (waiting || empty);
+  const stopInstead = offersStop({ running, waiting, empty });
   const note = noteFor({ ...props, offline: !isOnline(connection.phase), empty });
 
   const onKeyDown = (event: KeyboardEvent<HTMLTextAreaElement>) => {

@@ -22,7 +22,7 @@ import type { Scroller } from "./useScroller.ts";
 import { useThreadExtras } from "./useThreadRuntime.ts";
 
 /** Up to here every row is mounted. */
-export const MOUNT_ALL_MAX = 32;
+const MOUNT_ALL_MAX = 32;
 /** Rows mounted beyond the view in longer threads. */
 const OVERSCAN = 6;
 /** Rows that stay mounted around the row that holds the scroll position: about a screen of short ones. */

@@ -120,7 +120,7 @@ function useRunningElsewhere(chatId: string): number {
 }
 
 /** Counts what runs in other chats than this one. */
-export function countElsewhere(requests: ReadonlyMap<string, RequestRow>, chatId: string): number {
+function countElsewhere(requests: ReadonlyMap<string, RequestRow>, chatId: string): number {
   let count = 0;
   for (const row of requests.values()) {
     if (row.chat_id === chatId || row.deleted || row.status === "waiting") continue;

@@ -40,7 +40,7 @@ function focusedMessage(): HTMLElement | null {
 }
 
 /** The element to focus next: one further from the focused one; without one, the last, which is what was just read. */
-export function nextFocus<T>(all: readonly T[], focused: T | null, step: -1 | 1): T | null {
+function nextFocus<T>(all: readonly T[], focused: T | null, step: -1 | 1): T | null {
   const at = focused === null ? -1 : all.indexOf(focused);
   if (at < 0) return step < 0 ? (all.at(-1) ?? null) : null;
   return all[at + step] ?? (step < 0 ? (all[0] ?? null) : null);

@@ -118,6 +118,7 @@ export function ThreadView(props: { thread: ThreadState; isNew: boolean; target?
     () => ({
       actions,
       marked: target,
+      waits: mode === "sync",
       walk: intents.walk,
       focus,
       askRemoval: (messageId, role) => setRemoval({ messageId, role }),
@@ -136,7 +137,7 @@ export function ThreadView(props: { thread: ThreadState; isNew: boolean; target?
         void actions.takeBack(messageId).then((done) => done && field.current?.focus());
       },
     }),
-    [actions, client, intents, navigate, target],
+    [actions, client, intents, mode, navigate, target],
   );
 
   const waiting = mode === "sync" && running.length > 0;

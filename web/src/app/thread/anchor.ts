@@ -33,9 +33,9 @@ export interface ScrollView {
 /** Within so many px of the end one is at the end: less than a line, more than rounding and rubber bands. */
 export const END_SLACK_PX = 20;
 /** Rows that are remembered as anchors: the one at the top, what follows it, and one above as the last resort. */
-export const ANCHORS_MAX = 4;
+const ANCHORS_MAX = 4;
 /** A correction below this is rounding. */
-export const CORRECTION_MIN_PX = 0.5;
+const CORRECTION_MIN_PX = 0.5;
 
 /** How far it is to the end, in px, never negative. */
 export function toEnd(view: ScrollView): number {

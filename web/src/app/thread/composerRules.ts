@@ -1,7 +1,7 @@
 /** What the composer does with keys and sizes, without a DOM. */
 
 /** Below this share of the limit nobody needs to be told how long a text is. */
-export const COUNT_FROM_SHARE = 0.8;
+const COUNT_FROM_SHARE = 0.8;
 /** Used where the server told no limit: the protocol's own. */
 export const TEXT_BYTES_MAX = 524_288;
 
@@ -54,4 +54,9 @@ export function keyMeaning(press: KeyPress, state: { enterSends: boolean; empty:
 /** A size for people: bytes below a kilobyte, then kB. */
 export function formatBytes(bytes: number): string {
   return bytes < 1_000 ? `${bytes} bytes` : `${Math.round(bytes / 1_000).toLocaleString("en")} kB`;
+}
+
+/** Whether the composer offers to stop instead of to send: there is nothing to send, or it waits for the answer. */
+export function offersStop(state: { running: boolean; waiting: boolean; empty: boolean }): boolean {
+  return state.running && (state.waiting || state.empty);
 }

@@ -15,16 +15,16 @@ import {
 } from "@assistant-ui/react";
 
 /** Stands for an answer's text in the runtime. */
-export const TEXT_MARK = "…";
+const TEXT_MARK = "…";
 /** Siblings further away than this get no stand-in: nobody walks hundreds of versions one by one in a runtime. */
-export const STAND_INS_MAX = 64;
+const STAND_INS_MAX = 64;
 
 const STAND_IN = "sibling";
 /** Not part of any id on the wire, so a stand-in can never be mistaken for a message. */
 const SEPARATOR = "|";
 
 /** A runtime status for a status of the wire. */
-export function runtimeStatus(status: ThreadMessage["status"]): MessageStatus {
+function runtimeStatus(status: ThreadMessage["status"]): MessageStatus {
   switch (status) {
     case "waiting":
       return { type: "requires-action", reason: "interrupt" };
@@ -47,7 +47,7 @@ export function runtimeStatus(status: ThreadMessage["status"]): MessageStatus {
 const outlines = new WeakMap<ThreadMessage, RuntimeMessage>();
 
 /** A message as the runtime keeps it; the same object for the same message. */
-export function outlineOf(message: ThreadMessage): RuntimeMessage {
+function outlineOf(message: ThreadMessage): RuntimeMessage {
   const kept = outlines.get(message);
   if (kept) return kept;
   const made =
@@ -98,7 +98,7 @@ function answerOutline(message: ThreadMessage) {
 }
 
 /** The id of the stand-in for the sibling at `index` of a visible message. */
-export function standInId(messageId: string, index: number): string {
+function standInId(messageId: string, index: number): string {
   return [STAND_IN, messageId, index].join(SEPARATOR);
 }
 

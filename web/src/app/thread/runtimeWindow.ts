@@ -14,7 +14,7 @@ export const WINDOW_MARGIN = 24;
 /** The grid on which a window is cut: it moves once in so many messages. */
 export const WINDOW_CHUNK = 32;
 /** Messages at the end that are always known: the last turn. */
-export const WINDOW_TAIL = 2;
+const WINDOW_TAIL = 2;
 
 /** A half-open range of indexes. */
 export interface Span {

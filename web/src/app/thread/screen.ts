@@ -8,6 +8,8 @@ export interface ThreadScreenContext {
   readonly actions: ThreadActions;
   /** The message that the address named, to be marked. */
   readonly marked?: string | null;
+  /** Whether the composer waits for answers: `waiting` of the chat's mode. */
+  readonly waits: boolean;
   /** Show the sibling that many steps away, holding what is in view. */
   walk(messageId: string, step: number): void;
   /** Where the focus was when the last walk began, until the list has put it back. */

@@ -77,6 +77,8 @@ export function useScroller(options: {
     anchors: (options.place?.anchors ?? []) as readonly Anchor[],
     before: { top: 0, height: 0, viewport: 0 } as ScrollView,
     written: -1,
+    /** Where on screen the element began when it was settled last. */
+    origin: null as number | null,
     gliding: false,
   }).current;
 
@@ -111,11 +113,15 @@ export function useScroller(options: {
     const element = viewport.current;
     const inner = content.current;
     if (!element || !inner || now.gliding) return;
+    const origin = element.getBoundingClientRect().top;
+    // What comes above the thread, as the line about the connection does, takes room from it but moves nothing in it.
+    const moved = now.origin === null ? 0 : origin - now.origin;
+    now.origin = origin;
+    if (moved) now.anchors = now.anchors.map(({ id, offset }) => ({ id, offset: offset - moved }));
     if (now.follow === "end") {
       // What stands in place of messages is read from its top.
       write(inner.querySelector("[data-row]") ? element.scrollHeight : 0);
     } else {
-      const origin = element.getBoundingClientRect().top;
       const by = correction(now.anchors, (id) => {
         const row = inner.querySelector(`[data-row="${CSS.escape(id)}"]`);
         return row ? row.getBoundingClientRect().top - origin : undefined;

@@ -44,7 +44,7 @@ export function textOf(message: Pick<AppendMessage, "content">): string {
 }
 
 /** The step to the stand-in at which a branch of the runtime ends, if it ends at one. */
-export function walkedTo(
+function walkedTo(
   branch: readonly Pick<RuntimeMessage, "id">[],
   messages: readonly ThreadMessage[],
 ): { messageId: string; step: number } | null {

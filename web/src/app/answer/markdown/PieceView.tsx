@@ -13,10 +13,10 @@ import { type Mode, PLUGINS } from "./syntax.ts";
  * An open piece is read again with each change up to this length. Beyond, it is read at each doubling, and what came
  * since is shown as it was written: over its life that costs twice its length, whatever it holds.
  */
-export const OPEN_CHARS_MAX = 6_000;
+const OPEN_CHARS_MAX = 6_000;
 
 /** How much of an open piece of this length is read as Markdown. */
-export function readLength(length: number): number {
+function readLength(length: number): number {
   if (length <= OPEN_CHARS_MAX) return length;
   return OPEN_CHARS_MAX * 2 ** Math.floor(Math.log2(length / OPEN_CHARS_MAX));
 }

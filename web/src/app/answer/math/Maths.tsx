@@ -4,7 +4,7 @@ import styles from "../markdown/markdown.module.css";
 import type { formula } from "./formula.ts";
 
 /** Longer formulas are shown as they were written. */
-export const FORMULA_CHARS_MAX = 4_000;
+const FORMULA_CHARS_MAX = 4_000;
 
 let loaded: typeof formula | null = null;
 let loading: Promise<void> | null = null;

@@ -3,6 +3,7 @@ import { Button, formatCount, formatDuration } from "@app/design/index.ts";
 import type { AnswerState, Transcript, UsageEvent } from "@sdk";
 import { CircleStop, History, TriangleAlert } from "lucide-react";
 import { useState } from "react";
+import { Link } from "wouter";
 import { AnswerParts } from "./AnswerParts.tsx";
 import { outcomeWords } from "./outcome.ts";
 import styles from "./parts.module.css";
@@ -35,17 +36,20 @@ export interface AnswerFooterProps {
   readonly state: AnswerFacts;
   /** Leave out why it ended, where the caller says so itself. */
   readonly quiet?: boolean | undefined;
+  /** Where its story is told: there earlier attempts can be seen that are not at hand. */
+  readonly story?: string | undefined;
 }
 
 const LIVE: ReadonlySet<AnswerState["status"]> = new Set(["queued", "running", "waiting"]);
 
-export function AnswerFooter({ state, quiet = false }: AnswerFooterProps) {
+export function AnswerFooter({ state, quiet = false, story }: AnswerFooterProps) {
   const [earlier, setEarlier] = useState(false);
   const why = quiet ? "" : outcomeWords(state.outcome);
+  const linked = state.attempt > 1 && state.superseded.length === 0 && story !== undefined;
   const facts = [
     usageWords(state.usage),
     firstWords(state),
-    state.attempt > 1 ? `attempt ${state.attempt}` : "",
+    state.attempt > 1 && !linked ? `attempt ${state.attempt}` : "",
   ].filter((fact) => fact !== "");
   return (
     <footer className={styles.footer}>
@@ -64,6 +68,11 @@ export function AnswerFooter({ state, quiet = false }: AnswerFooterProps) {
         {facts.map((fact) => (
           <span key={fact}>{fact}</span>
         ))}
+        {linked && (
+          <Link href={story} data-tip="What the earlier attempts showed">
+            attempt {state.attempt}
+          </Link>
+        )}
         {state.superseded.length > 0 && (
           <Button
             variant="quiet"
@@ -122,7 +131,7 @@ function firstWords({ acceptedAt, firstOutputAt }: AnswerFacts): string {
 }
 
 /** Tokens in and out, and the cost where it is told, in one phrase. */
-export function usageWords(usage: UsageEvent | null): string {
+function usageWords(usage: UsageEvent | null): string {
   if (!usage) return "";
   const { input_tokens: into = 0, output_tokens: out = 0, estimated } = usage;
   const cost = (usage as { cost_usd?: unknown }).cost_usd;

@@ -102,7 +102,7 @@ function Decision({ part, onDecide }: { part: WaitPart; onDecide: Decide }) {
   const decide = (approved: boolean) => {
     setSent(approved ? "approve" : "deny");
     setError("");
-    const decision = note.trim() === "" ? { approved } : { approved, note: note.trim() };
+    const decision = note.trim() === "" ? approved : { approved, note: note.trim() };
     onDecide(part.wait_id, part.digest, decision).then(
       () => announce(approved ? "Approved" : "Denied"),
       (reason: unknown) => {

@@ -7,7 +7,6 @@ import { loadMarkdown } from "../markdown/lazy.tsx";
 import { plainText } from "../plainText.ts";
 import { AnswerFooter } from "./AnswerFooter.tsx";
 import { AnswerParts } from "./AnswerParts.tsx";
-import { AnswerPending } from "./AnswerPending.tsx";
 import { outcomeWords } from "./outcome.ts";
 import { percentOf } from "./Progress.tsx";
 import { pretty } from "./ToolCall.tsx";
@@ -198,6 +197,16 @@ describe("WaitCard", () => {
     expect(decide).toHaveBeenCalledExactlyOnceWith("w", "d", { approved: true, note: "fine" });
   });
 
+  it.each([
+    ["Approve", true],
+    ["Deny", false],
+  ])("sends %s without a note as the command line does", async (name, decision) => {
+    const decide = vi.fn(async () => {});
+    render(<AnswerParts parts={[wait({})]} status="waiting" onDecide={decide} />);
+    await act(async () => fireEvent.click(screen.getByRole("button", { name })));
+    expect(decide).toHaveBeenCalledExactlyOnceWith("w", "d", decision);
+  });
+
   it("says why it could not be sent, and lets it be tried again", async () => {
     render(
       <AnswerParts
@@ -270,6 +279,14 @@ describe("AnswerFooter", () => {
     expect(view.container.textContent).toMatch(/^7\.0 s/);
   });
 
+  it("leads to the story where earlier attempts are not at hand", () => {
+    const told = { ...STATE, attempt: 2 };
+    const view = render(<AnswerFooter state={told} story="/activity/r-1" />);
+    expect(screen.getByRole("link", { name: "attempt 2" }).getAttribute("href")).toBe("/activity/r-1");
+    view.rerender(<AnswerFooter state={{ ...told, attempt: 1 }} story="/activity/r-1" />);
+    expect(screen.queryByRole("link")).toBeNull();
+  });
+
   it("shows what earlier attempts had shown only on demand", () => {
     render(
       <AnswerFooter
@@ -309,11 +326,6 @@ describe("small things", () => {
       { kind: "source", at: AT, id: "s", url: "https://a.example", title: "A" } as Part,
     ];
     expect(plainText(parts)).toBe("Hello there\n\n> and\n> more\n\n- A: https://a.example");
-  });
-
-  it("says how many are before it", () => {
-    render(<AnswerPending status="queued" place={3} />);
-    expect(screen.getByText("In the queue, 3 before it")).toBeTruthy();
   });
 
   it("bounds what it says of progress and of values", () => {

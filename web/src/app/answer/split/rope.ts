@@ -1,7 +1,7 @@
 /** A list that is only added to, kept in chapters so that a reader who has seen a chapter need not look at it again. */
 
 /** Items of a chapter: few enough that adding copies little, many enough that a long answer has few chapters. */
-export const CHAPTER_ITEMS = 32;
+const CHAPTER_ITEMS = 32;
 
 /** Items in order; every chapter but the last is full and stays the same array for ever. */
 export type Chapters<T> = readonly (readonly T[])[];
