@@ -66,7 +66,7 @@ wheel: $(READY) page ## build dist/*.whl, with the page inside
 	@if $(PY) -m pip --version >/dev/null 2>&1; then \
 	  $(PY) -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .; \
 	  else uv build --quiet --wheel --no-build-isolation --python $(PY) --out-dir dist; fi
-	@$(PY) -m zipfile -l dist/*.whl | grep -q holdfast_server/page/index.html \
+	@$(PY) -m zipfile -l dist/*.whl | grep holdfast_server/page/index.html >/dev/null \
 	  || { echo "make: the wheel has no page in it: is package_data in setup.cfg right?" >&2; exit 1; }
 	@ls dist/*.whl
 

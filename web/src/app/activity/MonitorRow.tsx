@@ -10,7 +10,7 @@ import { isActive } from "./filters.ts";
 import { Cell, HeadCell, Row } from "./gridParts.tsx";
 import { elapsedMs, tokensOf } from "./rows.ts";
 import { useTick } from "./ticking.ts";
-import { moment, standing, statusWord } from "./words.ts";
+import { moment, standing, statusWord, titleOf } from "./words.ts";
 
 /** Where a request's story is. */
 function storyPath(row: RequestRow, mine: boolean): string {
@@ -60,7 +60,7 @@ export const MonitorRow = memo(function MonitorRow(props: MonitorRowProps) {
   const { row, id, mine, everyone } = props;
   const [, go] = useLocation();
   const story = storyPath(row, mine);
-  const title = row.title || "Without a title";
+  const title = titleOf(row);
   const open = (event: MouseEvent) => {
     if (event.target instanceof Element && event.target.closest("a, button")) return;
     if (window.getSelection()?.toString()) return;

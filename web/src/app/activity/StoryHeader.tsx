@@ -9,7 +9,7 @@ import { elapsedMs } from "./rows.ts";
 import styles from "./story.module.css";
 import { useTick } from "./ticking.ts";
 import type { StoryData } from "./useStory.ts";
-import { moment, standing, statusTone, statusWord } from "./words.ts";
+import { moment, standing, statusTone, statusWord, titleOf } from "./words.ts";
 
 interface StoryHeaderProps {
   readonly requestId: string;
@@ -27,7 +27,7 @@ export function StoryHeader({ requestId, row, story, mine, onStop }: StoryHeader
         <ArrowLeft size={14} aria-hidden="true" /> Activity
       </Link>
       <div className={styles.titleRow}>
-        <h1>{row ? row.title || "Without a title" : "A request"}</h1>
+        <h1>{row ? titleOf(row) : "A request"}</h1>
         {row && <Badge tone={statusTone(row.status)}>{statusWord(row.status, mine)}</Badge>}
       </div>
       {row && standing(row) && <p className={styles.standing}>{standing(row)}</p>}

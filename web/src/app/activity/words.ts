@@ -150,3 +150,8 @@ export function eventJson(event: LogEvent): string {
   if (text.length <= JSON_CHARS_MAX) return text;
   return `${text.slice(0, JSON_CHARS_MAX)}\n… and ${(text.length - JSON_CHARS_MAX).toLocaleString()} characters more`;
 }
+
+/** What a request is called: by its question; one that has none of its own answers an earlier question again. */
+export function titleOf(row: { readonly title: string; readonly chat_id: string | null }): string {
+  return row.title || (row.chat_id === null ? "Without a title" : "Answered again");
+}

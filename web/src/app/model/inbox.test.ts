@@ -118,3 +118,10 @@ test("the tab's title counts chats with news and marks what runs", () => {
   client.feed.learn([request("r2")]);
   expect(title(null)).toBe("(2) ● Holdfast");
 });
+
+test("what ended in a chat that was put away is done with, now and after a reload", () => {
+  const { model, client } = modelFor();
+  client.feed.learn([chat("c"), request("r1", DONE)]);
+  client.feed.learn([chat("c", { version: 2, archived: true })]);
+  expect(shown(model)).toEqual([["r1", "done", true]]);
+});

@@ -115,8 +115,8 @@ export class InboxStore {
     if (row.chat_id === null) return at <= looked;
     if (row.chat_id === this.#presence.looking.get()) return true;
     if (kind === "waiting") return false;
-    // Of a chat that is not loaded nobody here can tell; such chats are old, and what ended in them too.
-    return chat === undefined || at <= chat.seen_at;
+    // Of a chat that is not loaded nobody here can tell: it is old, or was put away, and what ended in it is done with.
+    return chat === undefined || chat.archived || at <= chat.seen_at;
   }
 
   #markAllSeen(): void {

@@ -163,7 +163,7 @@ export function ThreadView(props: { thread: ThreadState; isNew: boolean; target?
             <ThreadHeader
               chatId={chatId}
               title={thread.title}
-              running={running.length}
+              running={running.filter((answer) => answer.state.get().status !== "unsent").length}
               needsYou={tail?.status === "waiting"}
             />
           )}
