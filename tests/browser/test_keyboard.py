@@ -89,6 +89,8 @@ async def test_everything_by_keyboard(page_of: Visitors, cast: Server) -> None:
     await expect(me.chat("First things")).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_have_text("First things")
+    # Arriving moves the focus, two frames later.
+    await page.wait_for_function("() => document.querySelector('main').contains(document.activeElement)")
     await me.chat("First things").focus()
     await page.keyboard.press("F2")
     await expect(page.get_by_role("textbox", name="New title of First things")).to_be_focused()

@@ -32,7 +32,7 @@ LINES_MAX = 100  # of what a page did wrong: the first ones tell
 # What the browser itself notes when a server is away. Servers go away here all the time; what matters is what the page shows.
 CUT = re.compile(
     r"WebSocket connection to 'ws://127\.0\.0\.1.* failed|"
-    r"net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED|ABORTED)|EMPTY_RESPONSE|INTERNET_DISCONNECTED|NETWORK_CHANGED)"
+    r"net::ERR_(CONNECTION_(REFUSED|RESET|CLOSED|ABORTED)|EMPTY_RESPONSE|CONTENT_LENGTH_MISMATCH|INTERNET_DISCONNECTED|NETWORK_CHANGED)"
 )
 
 FLAGS = (
