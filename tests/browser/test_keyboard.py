@@ -62,6 +62,11 @@ async def test_the_focus_goes_in_order(page_of: Visitors, cast: Server) -> None:
     assert [name for name in seen if name in order] == order
 
 
+async def arrived(page: Page) -> None:
+    """The focus is in the main area: another screen takes it there, two frames after its address is."""
+    await page.wait_for_function("() => document.querySelector('main').contains(document.activeElement)")
+
+
 async def test_everything_by_keyboard(page_of: Visitors, cast: Server) -> None:
     """Ask, stop, walk chats, rename, delete and take that back, open the palette and a new chat: no pointer is needed."""
     page = await page_of(cast)
@@ -89,8 +94,7 @@ async def test_everything_by_keyboard(page_of: Visitors, cast: Server) -> None:
     await expect(me.chat("First things")).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_have_text("First things")
-    # Arriving moves the focus, two frames later.
-    await page.wait_for_function("() => document.querySelector('main').contains(document.activeElement)")
+    await arrived(page)
     await me.chat("First things").focus()
     await page.keyboard.press("F2")
     await expect(page.get_by_role("textbox", name="New title of First things")).to_be_focused()
@@ -99,6 +103,7 @@ async def test_everything_by_keyboard(page_of: Visitors, cast: Server) -> None:
     await expect(me.chat("Third things")).to_be_focused()
     await page.keyboard.press("Delete")
     await expect(me.chat("Third things")).to_have_count(0)
+    await arrived(page)
     await page.keyboard.press("F8")
     await expect(said(page).get_by_role("button", name="Undo")).to_be_focused()
     await page.keyboard.press("Enter")
