@@ -38,7 +38,7 @@ def commands_table() -> str:
 @block("command-fields")
 def command_fields() -> str:
     """The fields of every command, and of what they hold."""
-    held = [commands.Submission, commands.InputMessage, commands.Deadlines]
+    held = [commands.Submission, commands.InputMessage, commands.InputToolCall, commands.Deadlines]
     return (
         described(get_args(commands.Command), without=("type", "ref"))
         + "\n"

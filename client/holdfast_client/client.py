@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
+import msgspec
+
 from holdfast_protocol import commands as cmd
 from holdfast_protocol import replies as rep
 from holdfast_protocol.codec import CODECS, JSON, MSGPACK, Codec
@@ -139,7 +141,7 @@ class Client(Catalogue):
         parent_id: str | None = None,
         root: bool = False,
         message_id: str | None = None,
-        messages: Iterable[Mapping[str, str] | cmd.InputMessage] = (),
+        messages: Iterable[Mapping[str, Any] | cmd.InputMessage] = (),
         agent: str | None = None,
         options: Mapping[str, Any] | None = None,
         deadlines: cmd.Deadlines | None = None,
@@ -156,7 +158,9 @@ class Client(Catalogue):
         Raises: CommandRefused, OutboxFull, NoReply, ConnectionLost. After NoReply or ConnectionLost submit again with
         the same `request_id`: it runs once.
         """
-        given = [m if isinstance(m, cmd.InputMessage) else cmd.InputMessage(**m) for m in messages]  # type: ignore[arg-type]
+        given = [
+            m if isinstance(m, cmd.InputMessage) else msgspec.convert(m, cmd.InputMessage) for m in messages
+        ]
         if chat_id is None and text is not None:
             given.append(cmd.InputMessage(role="user", text=text))
             text = None

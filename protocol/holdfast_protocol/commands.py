@@ -13,6 +13,8 @@ import msgspec
 from .events import snake
 from .lifecycle import Status
 from .limits import (
+    CALL_CHARS_MAX,
+    CALLS_PER_MESSAGE_MAX,
     CLIENT_CHARS_MAX,
     ID_PATTERN,
     LIST_LIMIT_DEFAULT,
@@ -35,6 +37,7 @@ Title = Annotated[str, msgspec.Meta(max_length=TITLE_CHARS_MAX)]
 Query = Annotated[str, msgspec.Meta(min_length=1, max_length=QUERY_CHARS_MAX)]
 PageMark = Annotated[str, msgspec.Meta(max_length=200)]
 OwnerName = Annotated[str, msgspec.Meta(min_length=1, max_length=OWNER_CHARS_MAX)]
+CallName = Annotated[str, msgspec.Meta(min_length=1, max_length=CALL_CHARS_MAX)]
 Statuses = Annotated[list[Status], msgspec.Meta(max_length=9)]
 
 
@@ -52,11 +55,24 @@ class CommandBase(
     ref: Ref
 
 
-class InputMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A message that a request brings along instead of belonging to a chat."""
+class InputToolCall(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """A tool call of an answer that the client has. `arguments` is JSON text, as the model wrote it."""
 
-    role: Literal["system", "user", "assistant"]
-    text: str
+    call_id: CallName
+    name: CallName
+    arguments: str = ""
+
+
+class InputMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A message that a request brings along. `tool_calls` are an assistant's. A message of the role tool is the result of
+    one call of an assistant's message before it, which `call_id` names; a call has at most one result."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    text: str = ""
+    tool_calls: Annotated[list[InputToolCall], msgspec.Meta(max_length=CALLS_PER_MESSAGE_MAX)] = []
+    call_id: CallName | None = None
 
 
 class Deadlines(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -72,8 +88,9 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One request. With `chat_id`: `text` becomes a new message of the person under `parent_id` (default: the newest
     branch's last message; with `root`: under none, beside the chat's first message), or, without `text`, the message
-    `parent_id` of the person is answered once more. A chat id that is not there yet makes the chat. Without `chat_id` the
-    request carries its own `messages` and stays out of the history. `request_id` is the idempotency key: the same id with
+    `parent_id` of the person is answered once more. A chat id that is not there yet makes the chat. Its `messages` are
+    then of the role system: instructions for this request alone, which the chat does not keep. Without `chat_id` the request
+    carries its own `messages` and stays out of the history. `request_id` is the idempotency key: the same id with
     the same body is the same request, however often it is sent; with another body it is refused."""
 
     request_id: Id | None = None

@@ -30,6 +30,13 @@ TEXT_BYTES_MAX: Final = 512 * 1024
 OPTIONS_DEPTH_MAX: Final = 16
 """Nesting of free-form values (options, decisions, data): deeper ones only serve to exhaust a parser's stack."""
 
+CALL_CHARS_MAX: Final = 4096
+"""The id and the name of a tool call that comes back with a conversation: as long as an answer's own call may have them,
+for some providers keep more than a number in the id."""
+
+CALLS_PER_MESSAGE_MAX: Final = 128
+"""Tool calls of one message; providers take no more tools than that."""
+
 SUBMITS_PER_COMMAND_MAX: Final = 100
 """Requests in one submit_many: one group commit, one reply of bounded size."""
 

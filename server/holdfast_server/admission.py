@@ -12,17 +12,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from holdfast_protocol.errors import ProtocolError
 
 from .journal import Journal
 from .stores.base import Change, Key, Owner, Record
 from .stores.log import Log
+from .submissions import texts_of
 
 SHED_AT: Final = 0.8
 """Of the memory bound: what runs has the rest to end in."""
 
 START_ROWS: Final = 500
 """Requests read at once when the server starts."""
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,5 +128,6 @@ class Admission:
 
 def _asked_bytes(record: Record) -> int:
     """What is kept of the question while it is open."""
-    texts = [record.text or "", *(message.text for message in record.messages)]
-    return sum(len(text) if text.isascii() else len(text.encode()) for text in texts)
+    texts = [record.text or "", *texts_of(record.messages)]
+    free = len(_ENCODER.encode((record.options, record.envelope)))
+    return free + sum(len(text) if text.isascii() else len(text.encode()) for text in texts)

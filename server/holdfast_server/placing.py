@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast_protocol.commands import Submission
 from holdfast_protocol.errors import ProtocolError
@@ -57,7 +57,9 @@ class Placing:
             if not lock.users:
                 del self._locks[place]
 
-    async def place(self, key: Key, submission: Submission, body_hash: bytes, agent: str) -> Record:
+    async def place(
+        self, key: Key, submission: Submission, body_hash: bytes, agent: str, envelope: dict[str, Any]
+    ) -> Record:
         """Where in the chat's tree the request goes; call it inside `alone`. Raises: ProtocolError,
         UnknownChat, UnknownMessage, Unavailable."""
         owner, chat_id = key.owner, submission.chat_id
@@ -99,8 +101,8 @@ class Placing:
                 parent_id = await self._chats.newest_leaf(owner, chat_id)
         return Record(
             key=key, body_hash=body_hash, agent=agent, created_at=self._now_ms(), chat_id=chat_id,
-            message_id=message_id, parent_id=parent_id, text=submission.text, options=submission.options,
-            deadlines=submission.deadlines, append_only=submission.append_only,
+            message_id=message_id, parent_id=parent_id, text=submission.text, messages=submission.messages,
+            options=submission.options, deadlines=submission.deadlines, append_only=submission.append_only, envelope=envelope,
             after=parent_id if parent_id in answering else None,
         )  # fmt: skip
 

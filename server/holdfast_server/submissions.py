@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
 from holdfast_protocol.codec import check_depth
-from holdfast_protocol.commands import Submission
+from holdfast_protocol.commands import InputMessage, Submission
 from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.limits import TEXT_BYTES_MAX
 
@@ -16,18 +18,19 @@ _SORTED = msgspec.msgpack.Encoder(order="sorted")
 
 def check_submission(submission: Submission) -> None:
     """What the types do not say. Raises: ProtocolError."""
-    texts = [submission.text or "", *(message.text for message in submission.messages)]
+    texts = [submission.text or "", *texts_of(submission.messages)]
     if sum(len(text.encode()) for text in texts) > TEXT_BYTES_MAX:
         raise ProtocolError("too_large", f"A request's text may have {TEXT_BYTES_MAX} bytes.")
     check_depth(submission.options)
+    _check_calls(submission.messages)
     if submission.chat_id is None:
         if submission.text is None and not submission.messages:
             raise ProtocolError("invalid", "Give `text` or `messages`.")
         if submission.parent_id or submission.message_id or submission.root:
             raise ProtocolError("invalid", "`parent_id`, `message_id` and `root` need a `chat_id`.")
     else:
-        if submission.messages:
-            raise ProtocolError("invalid", "`messages` are for requests without a chat.")
+        if any(message.role != "system" for message in submission.messages):
+            raise ProtocolError("invalid", "With a `chat_id`, `messages` may be of the role system only.")
         if submission.text is not None and not submission.text.strip():
             raise ProtocolError("invalid", "`text` is empty.")
         if submission.root and (submission.parent_id is not None or submission.text is None):
@@ -37,6 +40,44 @@ def check_submission(submission: Submission) -> None:
             raise ProtocolError("invalid", "`message_id` must not be the `request_id`; take another.")
 
 
-def hash_of(submission: Submission) -> bytes:
-    """What makes two submissions the same: the SHA-256 of the decoded value, so that both codecs agree."""
-    return hashlib.sha256(_SORTED.encode(submission)).digest()
+def texts_of(messages: Iterable[InputMessage]) -> Iterator[str]:
+    """Everything in these messages that counts as text: what is said, and their tool calls."""
+    for message in messages:
+        yield message.text
+        yield message.call_id or ""
+        for call in message.tool_calls:
+            yield from (call.call_id, call.name, call.arguments)
+
+
+def _check_calls(messages: Iterable[InputMessage]) -> None:
+    """Every result has its call before it. Some servers count their ids anew in each answer, so an id may come again in a
+    later message and is then that message's call. Raises: ProtocolError."""
+    answered: dict[str, bool] = {}
+    for message in messages:
+        if message.tool_calls:
+            if message.role != "assistant":
+                raise ProtocolError("invalid", "Only messages of the role assistant have `tool_calls`.")
+            ids = {call.call_id for call in message.tool_calls}
+            if len(ids) < len(message.tool_calls):
+                raise ProtocolError("invalid", "A message has two `tool_calls` with one `call_id`.")
+            answered |= dict.fromkeys(ids, False)
+        if message.role != "tool":
+            if message.call_id is not None:
+                raise ProtocolError("invalid", "Only messages of the role tool have a `call_id`.")
+            continue
+        if message.call_id is None:
+            raise ProtocolError("invalid", "A message of the role tool needs the `call_id` of its call.")
+        if message.call_id not in answered:
+            raise ProtocolError("invalid", f"No message before has the tool call {message.call_id[:64]!r}.")
+        if answered[message.call_id]:
+            raise ProtocolError("invalid", f"The tool call {message.call_id[:64]!r} has two results.")
+        answered[message.call_id] = True
+
+
+def hash_of(submission: Submission, envelope: Mapping[str, Any] | None = None) -> bytes:
+    """What makes two submissions the same: the SHA-256 of the decoded value, so that both codecs agree; and of what the
+    door noted with it, if it noted something."""
+    digest = hashlib.sha256(_SORTED.encode(submission))
+    if envelope:
+        digest.update(_SORTED.encode(envelope))
+    return digest.digest()

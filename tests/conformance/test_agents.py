@@ -63,6 +63,25 @@ class TestDemoWords(AgentSuite):
         return DemoAgent(CONTINUES)
 
 
+class TestDemoCalling(AgentSuite):
+    """The demo agent with a tool that the client runs."""
+
+    prompt = "Call get_time."
+    options: ClassVar = {"tools": [{"type": "function", "function": {"name": "get_time"}}]}
+
+    async def make(self) -> Agent:
+        return DemoAgent(CONTINUES, pace=0)
+
+
+class TestDemoBounded(AgentSuite):
+    """The demo agent, cut off in the middle of what it shows."""
+
+    options: ClassVar = {"max_tokens": 60}
+
+    async def make(self) -> Agent:
+        return DemoAgent(CONTINUES, pace=0)
+
+
 class TestAuthored(AgentSuite):
     """A decorated generator with a checkpoint and a question."""
 

@@ -292,8 +292,15 @@ deadlines: Final = st.builds(
     queue_s=st.none() | st.floats(0.001, 600_000),
     total_s=st.none() | st.floats(0.001, 600_000),
 )
+calls: Final = st.builds(
+    cmd.InputToolCall, call_id=st.text(min_size=1, max_size=64), name=ids, arguments=texts
+)
 messages: Final = st.builds(
-    cmd.InputMessage, role=st.sampled_from(["system", "user", "assistant"]), text=texts
+    cmd.InputMessage,
+    role=st.sampled_from(["system", "user", "assistant", "tool"]),
+    text=texts,
+    tool_calls=st.lists(calls, max_size=2),
+    call_id=st.none() | st.text(min_size=1, max_size=64),
 )
 submissions: Final = st.builds(
     cmd.Submission,

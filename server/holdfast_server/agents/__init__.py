@@ -26,11 +26,13 @@ from .base import (
     Text,
     Tokens,
     ToolArguments,
+    ToolCall,
     ToolCallBegin,
     ToolOutput,
     ToolReady,
     Value,
     Wait,
+    unknown_options,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ __all__ = [
     "Tokens",
     "Tool",
     "ToolArguments",
+    "ToolCall",
     "ToolCallBegin",
     "ToolOutput",
     "ToolReady",
@@ -68,6 +71,7 @@ __all__ = [
     "agent",
     "load_file",
     "tool",
+    "unknown_options",
 ]
 
 _HOMES: Final = {"DemoAgent": "demo", "OpenAIChat": "openai_chat"}

@@ -15,7 +15,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_type_hints, overload
 
@@ -33,6 +33,7 @@ from .base import (
     ToolCallBegin,
     ToolOutput,
     ToolReady,
+    unknown_options,
 )
 
 Function = Callable[[Context], AsyncIterator[Output]]
@@ -56,9 +57,27 @@ class AuthoredAgent:
         return f"AuthoredAgent({self.profile.name!r})"
 
     def run(self, context: Context) -> AsyncIterator[Output]:
-        return self.function(context)
+        unknown = unknown_options(self.profile, context.options)
+        return _Refused(self.profile, unknown[0]) if unknown else self.function(context)
 
     async def close(self) -> None:
+        """Holds nothing."""
+
+
+class _Refused:
+    """A run that ends before its first output."""
+
+    def __init__(self, profile: Profile, option: str) -> None:
+        names = ", ".join(sorted(profile.options or ())) or "none"
+        self._why = f"This agent has no option {option!r}; it has {names}."
+
+    def __aiter__(self) -> _Refused:
+        return self
+
+    async def __anext__(self) -> Output:
+        raise AgentFailure("bad_option", self._why)
+
+    async def aclose(self) -> None:
         """Holds nothing."""
 
 
@@ -79,6 +98,7 @@ def agent(
     stall_s: float | None = CLOCKS.stall_s,
     total_s: float | None = CLOCKS.total_s,
     queue_s: float | None = CLOCKS.queue_s,
+    options: Collection[str] | None = None,
 ) -> Callable[[Function], AuthoredAgent]: ...
 
 
@@ -86,12 +106,17 @@ def agent(
     function: Function | None = None, /, **settings: Any
 ) -> AuthoredAgent | Callable[[Function], AuthoredAgent]:
     """Make an agent of an asynchronous generator function of one argument, the Context. Without `name` it has the
-    function's; without `description`, the first line of its docstring. Raises: TypeError for another kind of function."""
+    function's; without `description`, the first line of its docstring. `options` names those that a request may set, all
+    others are then refused. Raises: TypeError for another kind of function, or for options that are no list of names."""
 
     def decorate(function: Function) -> AuthoredAgent:
         if not inspect.isasyncgenfunction(function):
             raise TypeError("an agent is an asynchronous generator: `async def` with a `yield` in it")
         given = dict(settings)
+        if (options := given.get("options")) is not None:
+            if isinstance(options, str):
+                raise TypeError("`options` are several names: a list or a set")
+            given["options"] = frozenset(options)
         clocks = Clocks(**{key: given.pop(key) for key in Clocks.__slots__ if key in given})
         given["name"] = given.get("name") or function.__name__
         if given.get("description") is None:

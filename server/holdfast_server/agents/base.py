@@ -13,7 +13,7 @@ agent goes on from `context.transcript`), or `interrupt` (no second try: the req
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -171,12 +171,25 @@ Output = (
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """A message of the conversation so far, oldest first; the last one is what is asked."""
+class ToolCall:
+    """A tool call in the conversation so far; `arguments` is JSON text."""
 
-    role: Literal["system", "user", "assistant"]
+    call_id: str
+    name: str
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of the conversation so far, oldest first; the last one is what is asked. `tool_calls` are an assistant's,
+    in conversations that a request brought along; a message of the role tool is the result of the call `call_id` before
+    it. An answer of a chat has its calls and results in its transcript."""
+
+    role: Literal["system", "user", "assistant", "tool"]
     text: str
     transcript: Transcript | None = None
+    tool_calls: Sequence[ToolCall] = ()
+    call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +222,7 @@ class Clocks:
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What the runner and the doors know about an agent. `retries`: extra attempts that failures and crashes may cost
-    together. `resumable`: may be entered again after a Wait."""
+    together. `resumable`: may be entered again after a Wait. `options`: the names of those it takes; None: any."""
 
     name: str
     description: str = ""
@@ -218,6 +231,12 @@ class Profile:
     resumable: bool = True
     retries: int = 2
     clocks: Clocks = field(default_factory=Clocks)
+    options: frozenset[str] | None = None
+
+
+def unknown_options(profile: Profile, options: Iterable[str]) -> list[str]:
+    """Those of these options, in order, that the agent says it does not take."""
+    return [] if profile.options is None else sorted(set(options) - profile.options)
 
 
 @runtime_checkable

@@ -7,12 +7,14 @@ import random
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from holdfast_protocol.transcript import ProgressPart, ReasoningPart, TextPart, ToolPart, Transcript
 
 from .base import (
     Cite,
+    End,
     Mark,
     Output,
     Reasoning,
@@ -127,6 +129,22 @@ def full(question: str, seed: int, granted: bool | None) -> Iterator[Output]:
     yield Cite("demo-agents", "https://docs.python.org/3/reference/expressions.html#asynchronous-generator-functions", "Asynchronous generator functions")  # fmt: skip
     yield from _spoken("### What survives\n\n" + _TABLE + "### How long it takes\n\n" + _MATHS)
     yield Step("demo", "Done", step=STEPS, total=STEPS, percent=100.0, state="done")
+
+
+def bounded(script: Iterator[Output], words_max: int) -> Iterator[Output]:
+    """The script up to so many words of text and thought; where it is cut, it ends as `length`."""
+    words, step = 0, None
+    for output in script:
+        if isinstance(output, Step):
+            step = output
+        if isinstance(output, Text | Reasoning):
+            words += len(output.text.split())
+            if words > words_max:
+                if step is not None and step.state == "running":
+                    yield replace(step, label="Cut short", state="done")
+                yield End("length")
+                return
+        yield output
 
 
 def _spoken(text: str) -> Iterator[Output]:

@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,7 +34,7 @@ from .base import (
     ToolCallBegin,
     ToolReady,
 )
-from .openai_prompt import estimate, options_of, prompt
+from .openai_prompt import OPTIONS, estimate, options_of, prompt
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream
@@ -73,7 +74,7 @@ class OpenAIChat:
         models: Sequence[str] | None = None,
         count: Callable[[str], int] = estimate,
     ) -> None:
-        self.profile = profile
+        self.profile = replace(profile, options=OPTIONS)
         self._api_key = api_key
         self._base_url = base_url
         self._system = system

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from .base import AgentFailure, Context, Message
@@ -51,30 +52,74 @@ def options_of(given: Mapping[str, Any], models: Sequence[str] | None) -> dict[s
 def prompt(
     context: Context, *, system: str, tokens_max: int, goes_on: bool, count: Callable[[str], int] = estimate
 ) -> list[dict[str, Any]]:
-    """The messages to send: what is said to the model first is kept, then the newest that fit. The last one is always
-    sent; if it alone is too long, the server says so. Tool calls of earlier answers are left out with their results: a
-    call without its result is refused by most servers."""
+    """The messages to send: what is said to the model first is kept, then the newest turns that fit. The last question is
+    always sent, with all that came after it; if that alone is too long, the server says so. A tool call and its results
+    are one turn, and a call without all its results is left out with those it has, for most servers refuse it. Tool calls
+    in the transcripts of a chat's answers are left out too.
+    Raises: AgentFailure if there is nothing to answer."""
     fixed = [{"role": "system", "content": system}] if system else []
     fixed += [_plain(message) for message in context.messages if message.role == "system"]
-    rest = [message for message in context.messages if message.role != "system" and message.text.strip()]
     stands = context.transcript.text if goes_on else ""
     last: list[dict[str, Any]] = []
     if stands:
         last = [{"role": "assistant", "content": stands}, {"role": "user", "content": GO_ON}]
     room = tokens_max - sum(count(message["content"]) + MESSAGE_TOKENS for message in (*fixed, *last))
-    taken: list[dict[str, Any]] = []
-    for message in reversed(rest):
-        room -= count(message.text) + MESSAGE_TOKENS
-        if room < 0 and taken:
-            break
-        taken.append(_plain(message))
-    taken.reverse()
-    while len(taken) > 1 and taken[0]["role"] == "assistant":
-        del taken[0]  # an answer whose question did not fit
-    if not taken:
+    turns = _turns(context.messages)
+    if not turns:
         raise AgentFailure("no_question", "There is nothing to answer; send some text.")
-    return [*fixed, *taken, *last]
+    asked = max((n for n, turn in enumerate(turns) if turn[0].role == "user"), default=len(turns) - 1)
+    first = len(turns)
+    for place in reversed(range(len(turns))):
+        room -= sum(_tokens(message, count) for message in turns[place])
+        if room < 0 and place < asked:
+            break
+        first = place
+    while first < asked and turns[first][0].role == "assistant":
+        first += 1  # an answer whose question did not fit
+    return [*fixed, *(_plain(message) for turn in turns[first:] for message in turn), *last]
+
+
+def _turns(messages: Sequence[Message]) -> list[list[Message]]:
+    """What is never separated: a message by itself, or an answer that calls tools with the results right behind it,
+    wherever they came. Empty messages, and calls without all their results, are left out."""
+    turns: list[list[Message]] = []
+    callers: dict[str, list[Message]] = {}
+    for message in messages:
+        if message.role == "tool":
+            # An id may be used anew by a later answer: the result belongs to the call before it.
+            turn = callers.pop(message.call_id or "", None)
+            if turn is not None:
+                turn.append(message)
+        elif message.role != "system" and (message.text.strip() or message.tool_calls):
+            turns.append([message])
+            callers |= {call.call_id: turns[-1] for call in message.tool_calls}
+    whole: list[list[Message]] = []
+    for turn in turns:
+        if len(turn) == 1 + len(turn[0].tool_calls):
+            whole.append(turn)
+        elif turn[0].text.strip():
+            whole.append([replace(turn[0], tool_calls=())])
+    return whole
+
+
+def _tokens(message: Message, count: Callable[[str], int]) -> int:
+    calls = sum(count(call.name) + count(call.arguments) + MESSAGE_TOKENS for call in message.tool_calls)
+    return count(message.text) + MESSAGE_TOKENS + calls
 
 
 def _plain(message: Message) -> dict[str, Any]:
-    return {"role": message.role, "content": message.text}
+    """The message as chat completions have it. Arguments that are no text at all are refused by most servers."""
+    plain: dict[str, Any] = {"role": message.role, "content": message.text}
+    if message.call_id is not None:
+        plain["tool_call_id"] = message.call_id
+    if message.tool_calls:
+        plain["content"] = message.text or None
+        plain["tool_calls"] = [
+            {
+                "id": call.call_id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments or "{}"},
+            }
+            for call in message.tool_calls
+        ]
+    return plain

@@ -59,7 +59,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     `body_hash` is the SHA-256 of the submission as decoded and normalised; a retry that differs is a conflict.
     `history` is fixed when the request is opened for requests without a chat (`messages`); with a chat, the branch above
-    `message_id` is read when it is claimed. `after` is the request id (same owner) that must be sealed before.
+    `message_id` is read when it is claimed. `after` is the request id (same owner) that must be sealed before. `envelope` is
+    what the door that took the request needs to show it again in its own words; nobody else looks into it.
     """
 
     key: Key
@@ -76,6 +77,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     append_only: bool = False
     after: str | None = None
     not_before: int = 0
+    envelope: dict[str, Any] = {}
 
 
 class InboxItem(msgspec.Struct, frozen=True, kw_only=True):

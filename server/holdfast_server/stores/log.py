@@ -200,7 +200,9 @@ class Log:
     def summary(self) -> Summary:
         """The request's row."""
         record = self.record
-        asked = record.text or (record.messages[-1].text if record.messages else "")
+        asked = record.text or next(
+            (message.text for message in reversed(record.messages) if message.role == "user"), ""
+        )
         return Summary(
             key=self.key, agent=record.agent, status=self.status, chat_id=record.chat_id,
             message_id=record.message_id, parent_id=record.parent_id, created_at=record.created_at,

@@ -4,14 +4,20 @@ import asyncio
 
 import pytest
 
-from holdfast_protocol.commands import InputMessage, Submission
+from holdfast_protocol.commands import InputMessage, InputToolCall, Submission
 from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.events import Started, Waiting
+from holdfast_server.agents.base import Message, ToolCall
 from holdfast_server.history.visible import UnknownMessage
 from holdfast_server.journal import place
 from holdfast_server.stores.base import NotWaiting, RequestConflict, UnknownRequest, key_of
 from holdfast_server.submissions import hash_of
 from tests.support.parts import ADA, EVE, NOW, ask
+
+CALL = InputToolCall(call_id="a", name="add", arguments='{"n": 1}')
+LONG_CALL = InputToolCall(call_id="a", name="add", arguments="x" * 600_000)
+CALLING = InputMessage(role="assistant", tool_calls=[CALL])
+RESULT = InputMessage(role="tool", text="42", call_id="a")
 
 
 async def test_the_same_request_is_one_however_often_it_is_sent(bench):
@@ -38,6 +44,30 @@ async def test_the_same_id_with_another_body_is_refused(bench):
 def test_the_hash_does_not_depend_on_the_order_of_keys():
     """Both codecs and every client agree what is the same."""
     assert hash_of(ask(options={"a": 1, "b": 2})) == hash_of(ask(options={"b": 2, "a": 1}))
+
+
+@pytest.mark.parametrize(
+    ("submission", "expected"),
+    [
+        (
+            Submission(request_id="r1", chat_id="c1", text="Hello", options={"seed": 1}),
+            "3ad2ff200e047a5e37f38e963bfa9da1b31c660ee67f254e17c1370317c49314",
+        ),
+        (
+            Submission(
+                request_id="r1",
+                messages=[
+                    InputMessage(role="system", text="Be brief."),
+                    InputMessage(role="user", text="Hello"),
+                ],
+            ),
+            "8928d0a690d41e3dc08a9a98d01505f4db0f34c3fe320472992437fba98f19e2",
+        ),
+    ],
+)
+def test_the_hash_stays_what_it_is(submission, expected):
+    """A request that was sent to an older server is the same after an upgrade."""
+    assert hash_of(submission).hex() == expected
 
 
 async def test_two_owners_may_use_one_id(bench):
@@ -115,6 +145,40 @@ async def test_without_a_chat_the_request_brings_its_messages(bench):
     assert await bench.requests.first_chats(ADA) == []
 
 
+async def test_tool_calls_and_their_results_come_along(bench):
+    """The agent is given them as they were sent; an id may be used anew by a later answer."""
+    opened = await bench.requests.submit(
+        ADA, Submission(messages=[CALLING, RESULT, CALLING, RESULT], text="So?")
+    )
+    messages = await bench.requests.history(opened.log.record)
+    calling = Message("assistant", "", tool_calls=[ToolCall("a", "add", '{"n": 1}')])
+    result = Message("tool", "42", tool_calls=[], call_id="a")
+    assert [*messages[:4]] == [calling, result, calling, result]
+    assert (messages[4].role, messages[4].text) == ("user", "So?")
+
+
+async def test_instructions_in_a_chat_are_for_one_request(bench):
+    """They come before the branch, and the next request knows nothing of them."""
+    system = [InputMessage(role="system", text="Be brief.")]
+    first = await bench.requests.submit(
+        ADA, ask(request_id="r1", message_id="m1", text="one", messages=system)
+    )
+    messages = await bench.requests.history(first.log.record)
+    assert [(message.role, message.text) for message in messages] == [
+        ("system", "Be brief."),
+        ("user", "one"),
+    ]
+    await bench.answer("ONE")
+    second = await bench.requests.submit(ADA, ask(request_id="r2", text="two"))
+    assert [message.text for message in await bench.requests.history(second.log.record)] == [
+        "one",
+        "ONE",
+        "two",
+    ]
+    rows, _, _ = await bench.requests.list_messages(ADA, "c1", 10, None)
+    assert all("brief" not in row.text for row in rows)
+
+
 @pytest.mark.parametrize(
     ("submission", "code"),
     [
@@ -126,6 +190,15 @@ async def test_without_a_chat_the_request_brings_its_messages(bench):
         (Submission(chat_id="c1", text="x", parent_id="m", root=True), "invalid"),
         (Submission(chat_id="c1", parent_id="m", root=True), "invalid"),
         (Submission(chat_id="c1", text="x", messages=[InputMessage(role="user", text="y")]), "invalid"),
+        (Submission(chat_id="c1", text="x", messages=[CALLING]), "invalid"),
+        (Submission(messages=[RESULT]), "invalid"),
+        (Submission(messages=[RESULT, CALLING]), "invalid"),
+        (Submission(messages=[CALLING, RESULT, RESULT]), "invalid"),
+        (Submission(messages=[CALLING, InputMessage(role="tool", text="42")]), "invalid"),
+        (Submission(messages=[CALLING, InputMessage(role="user", text="x", call_id="a")]), "invalid"),
+        (Submission(messages=[InputMessage(role="user", text="x", tool_calls=[CALL])]), "invalid"),
+        (Submission(messages=[InputMessage(role="assistant", tool_calls=[CALL, CALL])]), "invalid"),
+        (Submission(messages=[InputMessage(role="assistant", tool_calls=[LONG_CALL])]), "too_large"),
         (Submission(text="x" * 600_000), "too_large"),
         (Submission(text="x", agent="nobody"), "unknown_agent"),
     ],

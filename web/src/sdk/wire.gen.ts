@@ -16,6 +16,8 @@ export const LIMITS = {
   "command_bytes_max_before_hello": 4096,
   "text_bytes_max": 524288,
   "options_depth_max": 16,
+  "call_chars_max": 4096,
+  "calls_per_message_max": 128,
   "submits_per_command_max": 100,
   "probes_per_command_max": 200,
   "list_limit_max": 200,
@@ -137,7 +139,7 @@ export interface SubmitCommand {
   readonly follow?: boolean | undefined;
 }
 
-/** One request. With `chat_id`: `text` becomes a new message of the person under `parent_id` (default: the newest branch's last message; with `root`: under none, beside the chat's first message), or, without `text`, the message `parent_id` of the person is answered once more. A chat id that is not there yet makes the chat. Without `chat_id` the request carries its own `messages` and stays out of the history. `request_id` is the idempotency key: the same id with the same body is the same request, however often it is sent; with another body it is refused. */
+/** One request. With `chat_id`: `text` becomes a new message of the person under `parent_id` (default: the newest branch's last message; with `root`: under none, beside the chat's first message), or, without `text`, the message `parent_id` of the person is answered once more. A chat id that is not there yet makes the chat. Its `messages` are then of the role system: instructions for this request alone, which the chat does not keep. Without `chat_id` the request carries its own `messages` and stays out of the history. `request_id` is the idempotency key: the same id with the same body is the same request, however often it is sent; with another body it is refused. */
 export interface Submission {
   readonly request_id?: string | null | undefined;
   readonly chat_id?: string | null | undefined;
@@ -152,10 +154,19 @@ export interface Submission {
   readonly append_only?: boolean | undefined;
 }
 
-/** A message that a request brings along instead of belonging to a chat. */
+/** A message that a request brings along. `tool_calls` are an assistant's. A message of the role tool is the result of one call of an assistant's message before it, which `call_id` names; a call has at most one result. */
 export interface InputMessage {
-  readonly role: "assistant" | "system" | "user";
-  readonly text: string;
+  readonly role: "assistant" | "system" | "tool" | "user";
+  readonly text?: string | undefined;
+  readonly tool_calls?: readonly InputToolCall[] | undefined;
+  readonly call_id?: string | null | undefined;
+}
+
+/** A tool call of an answer that the client has. `arguments` is JSON text, as the model wrote it. */
+export interface InputToolCall {
+  readonly call_id: string;
+  readonly name: string;
+  readonly arguments?: string | undefined;
 }
 
 /** Lower bounds than the agent's own, in seconds; a higher one than the agent's is cut to it. `queue_s`: accepted to first claim. `first_output_s`, `stall_s`: per attempt. `total_s`: time spent running, over all attempts. */

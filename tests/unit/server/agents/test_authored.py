@@ -11,10 +11,12 @@ import pytest
 
 from holdfast_server.agents import (
     Agent,
+    AgentFailure,
     AgentFileError,
     Clocks,
     Context,
     Output,
+    Profile,
     ToolArguments,
     ToolCallBegin,
     ToolOutput,
@@ -22,6 +24,7 @@ from holdfast_server.agents import (
     agent,
     load_file,
     tool,
+    unknown_options,
 )
 
 GOOD = '''
@@ -171,3 +174,23 @@ def test_a_tool_needs_names_and_async():
     for function in (many, plain):
         with pytest.raises(TypeError):
             tool(function)  # type: ignore[arg-type]
+
+
+async def test_options_that_are_not_named_are_refused():
+    """An agent that names its options is not entered with another one; one that names none takes any."""
+
+    @agent(options=["tone"])
+    async def polite(context: Context) -> AsyncIterator[Output]:
+        yield str(context.options)
+
+    profile = polite.profile
+    assert unknown_options(profile, ["tone"]) == []
+    assert unknown_options(profile, ["tone", "b", "a"]) == ["a", "b"]
+    assert unknown_options(Profile("any"), ["a"]) == []
+    fields: dict[str, Any] = dict.fromkeys(Context.__slots__)
+    assert [output async for output in polite.run(Context(**fields | {"options": {"tone": 1}}))]
+    with pytest.raises(AgentFailure, match="no option 'a'; it has tone") as caught:
+        await anext(aiter(polite.run(Context(**fields | {"options": {"a": 1}}))))
+    assert caught.value.code == "bad_option"
+    with pytest.raises(TypeError, match="several names"):
+        agent(options="tone")(polite.function)
