@@ -21,7 +21,7 @@ SOURCES  := $(wildcard web/*.html web/*.ts web/*.json) \
             $(shell find web/src web/public -not -name '*.test.*' 2>/dev/null)
 
 .DEFAULT_GOAL := explain
-.PHONY: explain run test lint check faults bench docs lock clean page wheel node try-page try-packages chromium
+.PHONY: explain run test lint check faults bench docs lock clean page wheel node try-page try-packages programs chromium nginx
 
 explain: ## this list
 	@echo "Holdfast: chat answers that survive disconnects, reloads and crashes."
@@ -34,7 +34,7 @@ explain: ## this list
 run: $(READY) try-page ## serve on http://127.0.0.1:8080, with SQLite in ./data
 	@exec $(PY) main.py serve $(ARGS)
 
-test: $(READY) try-page chromium ## run every test there is; at the end, name what could not run here
+test: $(READY) try-page programs ## run every test there is; at the end, name what could not run here
 	@$(call web,vitest run --reporter=dot)
 	HOLDFAST_LEFT_OUT="$$($(NO_WEB))" $(PY) -m pytest -n $(JOBS) $(ARGS)
 
@@ -138,7 +138,10 @@ HAS_WEB = test -e $(PACKAGES) && $(NODE) true 2>/dev/null
 NO_WEB  = $(HAS_WEB) || echo "web: left out: Vitest, types and style of the page: no recent Node, or no packages"
 web     = if $(HAS_WEB); then echo "$(1)"; NO_COLOR=1 $(NODE) $(1); else $(NO_WEB); fi
 
-# The browser tests want Chromium: installed once where that takes nobody's leave (root, apt), else they are left out by name.
+# What the tests want of the machine is fetched once where that takes nobody's leave, else they are left out by name.
+programs: chromium nginx
+
+# Installed, where that needs no more than root and apt.
 chromium: $(READY)
 	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
 	if ! test -e $(VENV)/.chromium && test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
@@ -146,4 +149,17 @@ chromium: $(READY)
 	  DEBIAN_FRONTEND=noninteractive timeout 600 sh -c 'apt-get -qq update; \
 	    apt-get -qq install -y --no-install-recommends chromium' </dev/null >$(VENV)/chromium.log 2>&1 \
 	    || echo "make: chromium was not installed ($(VENV)/chromium.log says why)" >&2; \
+	fi
+
+# Only unpacked: installed it would serve on port 80 at once, and after each start of the machine. The program is in the one
+# package or in the other, as the distribution is older or newer.
+nginx: $(READY)
+	@PATH="$(VENV)/nginx/usr/sbin:$$PATH:/usr/sbin:/usr/local/sbin" command -v nginx >/dev/null && exit 0; \
+	if ! test -e $(VENV)/nginx && command -v apt-get >/dev/null && command -v dpkg >/dev/null; then \
+	  echo "Fetching nginx for the tests of what is behind it ..."; mkdir $(VENV)/nginx; \
+	  (cd $(VENV)/nginx; test "$$(id -u)" != 0 || timeout 120 apt-get -qq update; \
+	    for name in nginx nginx-light; do timeout 120 apt-get -qq download $$name; done; \
+	    for package in *.deb; do dpkg -x $$package .; done; \
+	    usr/sbin/nginx -v) </dev/null >$(VENV)/nginx.log 2>&1 \
+	    || { rm -rf $(VENV)/nginx/usr; echo "make: nginx was not fetched ($(VENV)/nginx.log says why)" >&2; }; \
 	fi

@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "web"
+EXACT = re.compile(r"(?:npm:@?[\w/-]+@)?\d+\.\d+\.\d+")
 
 
 def read(name: str) -> Any:
@@ -22,12 +23,10 @@ def read(name: str) -> Any:
 
 
 def test_versions_are_exact() -> None:
-    """package.json names one version of each package, no range, no tag and no address."""
+    """package.json names one version of each package, under its own name or another's, no range, no tag and no address."""
     package = read("package.json")
     wanted = {**package["dependencies"], **package["devDependencies"]}
-    assert {
-        name: version for name, version in wanted.items() if not re.fullmatch(r"\d+\.\d+\.\d+", version)
-    } == {}
+    assert {name: version for name, version in wanted.items() if not EXACT.fullmatch(version)} == {}
 
 
 def test_the_lock_is_of_this_package() -> None:
@@ -37,7 +36,7 @@ def test_the_lock_is_of_this_package() -> None:
     for group in ("dependencies", "devDependencies"):
         assert root[group] == package[group]
         for name, version in package[group].items():
-            assert lock["packages"][f"node_modules/{name}"]["version"] == version
+            assert lock["packages"][f"node_modules/{name}"]["version"] == version.rpartition("@")[2]
 
 
 def test_the_lock_names_no_address() -> None:
