@@ -21,6 +21,7 @@ from holdfast_protocol.lifecycle import Status
 from holdfast_protocol.replies import ResetReason
 from holdfast_protocol.rewrite import events_of
 
+from .projections.versions import VERSIONS
 from .stores.base import (
     Account,
     Change,
@@ -34,9 +35,6 @@ from .stores.base import (
     Summary,
 )
 from .stores.log import Log
-
-PROJECTIONS: dict[str, int] = {}
-"""Doors whose frames are numbered by a projection of the log, and the version a journal is opened under. None yet."""
 
 
 class Place(NamedTuple):
@@ -80,7 +78,7 @@ class Journal:
             message_id=record.message_id,
             parent_id=record.parent_id,
             append_only=record.append_only,
-            projections=dict(PROJECTIONS),
+            projections=dict(VERSIONS),
         )
         return await self._store.open(record, accepted)
 
