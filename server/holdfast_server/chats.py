@@ -22,14 +22,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from holdfast_protocol.limits import TITLE_CHARS_MAX
 from holdfast_protocol.replies import ChatRow
 
-from .history import chat_rows, message_rows, projection, visible
+from .history import chat_rows, message_rows, projection, visible, webhook_rows
+from .history.batch_rows import BatchRows
 from .history.database import Database
 from .history.reader_rows import ReaderRows
 from .history.reading import Reading
 from .history.search import TITLE, Document, index_for
 from .history.tables import place_of
 from .history.visible import UnknownChat, UnknownMessage
-from .stores.base import Key, Owner, Record
+from .history.webhook_rows import WebhookRows
+from .stores.base import Key, Owner, Record, key_of
 from .stores.log import Log
 
 _Changed = TypeVar("_Changed", ChatRow, ChatRow | None)
@@ -50,6 +52,8 @@ class Chats(Reading):
         database = Database(url, durability)
         super().__init__(database, index_for(database.url.get_backend_name()))
         self.reader_rows = ReaderRows(self._database)
+        self.webhook_rows = WebhookRows(self._database)
+        self.batch_rows = BatchRows(self._database)
         self._now_ms = now_ms
         self._undo_ms = int(undo_s * 1000)
         self._observers: list[Callable[[Owner, ChatRow], None]] = []
@@ -167,7 +171,12 @@ class Chats(Reading):
     async def erased(self, owner: Owner, request_ids: Sequence[str]) -> None:
         """These journals are gone."""
         ids = list(request_ids)
-        await self._database.write(lambda connection: chat_rows.erased(connection, owner, ids))
+
+        async def work(connection: AsyncConnection) -> None:
+            await webhook_rows.remove(connection, (key_of(owner, request_id) for request_id in ids))
+            await chat_rows.erased(connection, owner, ids)
+
+        await self._database.write(work)
 
     # -- messages --------------------------------------------------------------------------------------------
 

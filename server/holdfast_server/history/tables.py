@@ -108,6 +108,38 @@ readers: Final = Table(
     Column("spans", LargeBinary, nullable=False),  # MessagePack of a bounded list of ReaderRow
 )
 
+webhooks: Final = Table(
+    "webhooks",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("user", String(64), primary_key=True),
+    Column("request_id", String(64), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("host", String(300), nullable=False),  # with the port: what deliveries are bounded by
+    Column("delivery_id", String(64), nullable=False),  # the same in every try
+    Column("state", String(16), nullable=False),  # a State of holdfast_server.webhook_terms
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("next_at", BigInteger, nullable=False),  # of what is due: when it is tried
+    Column("tried", Integer, nullable=False),  # since it was last made due
+    Column("tries", LargeBinary, nullable=False),  # MessagePack of a bounded list of Try
+    Index("webhooks_due", "state", "next_at"),
+    Index("webhooks_old", "state", "updated_at"),
+)
+
+batches: Final = Table(
+    "batches",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("user", String(64), primary_key=True),
+    Column("batch_id", String(64), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("cancelled_at", BigInteger),
+    Column("items", LargeBinary, nullable=False),  # MessagePack of a bounded list of BatchItem
+    Index("batches_listed", "tenant", "user", "created_at", "batch_id"),
+    Index("batches_old", "created_at"),
+)
+
 
 def place_of(created_at: int, *, answer: bool) -> int:
     """Where a message stands among a chat's: by time, and an answer after the question that came with it. It depends on
