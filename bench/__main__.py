@@ -11,7 +11,18 @@ from pathlib import Path
 from . import machine
 from .report import Report, Scale
 
-SCENARIOS = ("latency", "streams", "readers", "resume", "growth", "history", "memory", "commits", "page")
+SCENARIOS = (
+    "latency",
+    "streams",
+    "readers",
+    "resume",
+    "growth",
+    "history",
+    "memory",
+    "commits",
+    "doors",
+    "page",
+)
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 _HEAD = """# Results

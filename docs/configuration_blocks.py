@@ -42,6 +42,8 @@ for _name, _section, _path in (
     ("store", config.StoreSection, "store"),
     ("identity", config.IdentitySection, "identity"),
     ("limits", config.LimitsSection, "limits"),
+    ("doors", config.DoorsSection, "doors"),
+    ("webhooks", config.WebhooksSection, "webhooks"),
     ("agent", config.AgentSection, "agents.NAME"),
     ("clocks", config.ClocksSection, "agents.NAME.clocks"),
 ):

@@ -6,7 +6,7 @@ A page takes a generated block by naming it between two marks, each on a line of
     <!-- end:errors -->
 
 To add a block, write a function that returns its Markdown and mark it `@block("name")`, in the module of its page
-(protocol_blocks.py, configuration_blocks.py). To add a whole file, mark a function here that returns its text
+(protocol_blocks.py, configuration_blocks.py, http_blocks.py). To add a whole file, mark a function here that returns its text
 `@file("docs/name.json")`. tests/architecture/test_docs.py fails when anything is out of date, when a page names a block
 that is not there, and when a block is on no page.
 """
@@ -22,11 +22,14 @@ from pathlib import Path
 from typing import Final
 
 import configuration_blocks  # noqa: F401  (it marks its blocks)
+import http_blocks  # noqa: F401  (as above)
 import protocol_blocks  # noqa: F401  (as above)
 import wire_types
 from blocks import BLOCKS, Text
 
 from holdfast_protocol import schema
+from holdfast_server.doors.http.openapi import document
+from holdfast_server.doors.http.table import OPERATIONS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 DOCS: Final = ROOT / "docs"
@@ -50,9 +53,20 @@ def file(path: str) -> Callable[[Text], Text]:
 @file("docs/asyncapi.json")
 def asyncapi() -> str:
     """The AsyncAPI document."""
+    return json.dumps(schema.asyncapi(version()), indent=2, ensure_ascii=False) + "\n"
+
+
+@file("docs/openapi.json")
+def openapi() -> str:
+    """The OpenAPI document of the native HTTP API."""
+    return json.dumps(document(OPERATIONS, version()), indent=2, ensure_ascii=False) + "\n"
+
+
+def version() -> str:
+    """The program's, as it is packed."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", "utf-8")
-    return json.dumps(schema.asyncapi(setup["metadata"]["version"]), indent=2, ensure_ascii=False) + "\n"
+    return setup["metadata"]["version"]
 
 
 @file("web/src/sdk/wire.gen.ts")

@@ -23,6 +23,7 @@ import structlog
 from aiohttp import web
 
 from .admission import Admission, Bounds
+from .batches import Batches
 from .chats import Chats
 from .config import Config, ConfigError, load
 from .config_check import check
@@ -32,7 +33,10 @@ from .doors.headers import secure
 from .doors.page import PageDoor
 from .doors.page_files import read_page
 from .doors.settings import delivery_limits, settings_of
+from .doors.webhook import WebhookSender
 from .doors.websocket import WebSocketDoor
+from .endings import Endings
+from .entrance import Entrance, webhook_settings
 from .feed import Feed
 from .fleet import agent_rows, make_agents
 from .identity import Identity, NoIdentity, TokenIdentity
@@ -49,6 +53,8 @@ from .stores.base import Owner, Unavailable
 from .stores.pacing import Pace
 from .stores.sqlite import SqliteStore
 from .tasks import Tasks
+from .webhook_addresses import Reach
+from .webhooks import Webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -113,12 +119,28 @@ class Node:
             answer_bytes_max=limits.answer_bytes_max,
         )  # fmt: skip
         self.identity = make_identity(config)
+        rows = agent_rows(self.agents, default)
+        hooks = webhook_settings(config)
+        self.sender = WebhookSender(Reach(allow_private=hooks.allow_private, allowed_hosts=hooks.allowed_hosts))
+        self.webhooks = Webhooks(
+            self.chats.webhook_rows, self.journal, self.requests.find, self.sender, hooks, now_ms=now_ms
+        )
+        self.requests.observe_erased(self.webhooks.forget)
+        self.batches = Batches(
+            self.chats.batch_rows, self.journal.head, self.chats.purged_status, now_ms=now_ms,
+            keep_days=store.keep_days,
+        )  # fmt: skip
+        self.entrance = Entrance(
+            config, self.requests, self.identity, agents=rows, durability=store.durability, webhooks=self.webhooks,
+            batches=self.batches, endings=Endings(self.journal), feed=self.feed,
+        )  # fmt: skip
         self.door = WebSocketDoor(
             self.requests,
             self.delivery,
             self.feed,
             self.identity,
-            agents=agent_rows(self.agents, default),
+            agents=rows,
+            outside=self.entrance.reception.outside,
             settings=settings_of(
                 config, server=f"holdfast/{health.version_text()}", durability=store.durability
             ),
@@ -150,6 +172,7 @@ class Node:
             self.tasks.start(notices.run(), "notices")
             app = web.Application(client_max_size=1024 * 1024)
             self.door.add_routes(app)
+            self.entrance.add_routes(app)
             secure(app)
             health.add_routes(app, self.trouble, self.journal.durability, await self._serve_page(app))
             self._web = web.AppRunner(
@@ -182,6 +205,7 @@ class Node:
         await self.chats.start()
         await self.projector.start()
         self.readers.start(self.tasks)
+        self.webhooks.start()
         if new and (count := await self.projector.rebuild()):
             log.warning("the history was missing and has been made again from the journals", requests=count)
 
@@ -191,12 +215,15 @@ class Node:
         server = self.config.server
         self.door.announce_draining()
         await self.runner.drain(server.drain_s)
+        self.entrance.close()
         await self.door.close(server.close_spread_s)
         if self._web is not None:
             await self._web.cleanup()
         self.delivery.close()
         await self.readers.close()
         await self.tasks.close()
+        await self.webhooks.close()
+        await self.sender.close()
         await self.projector.close()
         await self.chats.close()
         await self.store.close()
@@ -220,7 +247,7 @@ class Node:
             due: list[Callable[[], Awaitable[object]]] = [self.requests.erase_due]
             if time.monotonic() - last_compaction >= store.compact_every_s:
                 last_compaction = time.monotonic()
-                due += [self.store.compact, purge, forget_readers]
+                due += [self.store.compact, purge, forget_readers, self.webhooks.sweep, self.batches.sweep]
             for work in due:
                 try:
                     await work()

@@ -27,6 +27,9 @@ PREFIX: Final = "HOLDFAST_"
 KEY_VARIABLE: Final = "OPENAI_API_KEY"
 """Where a key for OpenAI's own servers is looked for; for another `base_url` only if the configuration says so."""
 
+RETRY_S: Final = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
+"""When a webhook that was not taken is tried again, after the last time: nine times in three days."""
+
 CLIENT_NAMES: Final = frozenset({"HOLDFAST_URL", "HOLDFAST_TOKEN", "HOLDFAST_CODEC", "HOLDFAST_CONFIG"})
 """Names with our prefix that are not settings of the server."""
 
@@ -60,6 +63,8 @@ class ServerSection(Section, kw_only=True):
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
     allowed_origins: list[str] = []
+    public_url: str | None = None
+    trusted_proxies: list[str] = []
     page: bool = True
     drain_s: Seconds = 25.0
     close_spread_s: Seconds = 1.0
@@ -112,6 +117,31 @@ class LimitsSection(Section, kw_only=True):
     no_progress_s: Annotated[float, msgspec.Meta(gt=0, le=3_600)] = 30.0
     commands_per_s: Positive = 50
     commands_burst: Positive = 200
+    user_calls_max: Positive = 100
+
+
+class DoorsSection(Section, kw_only=True):
+    """Which doors are open beside the WebSocket, and how they behave."""
+
+    http: bool = True
+    openai: bool = True
+    ai_sdk: bool = True
+    dialects: bool = False
+    docs: bool = True
+    default_wait_s: Seconds = 0.0
+    wait_max_s: SomeSeconds = 300.0
+    keep_alive_s: Annotated[float, msgspec.Meta(gt=0, le=300)] = 15.0
+    ai_sdk_abort: Literal["cancel", "detach"] = "cancel"
+
+
+class WebhooksSection(Section, kw_only=True):
+    """Calls to others when a request has its outcome. Without a secret there are none."""
+
+    secrets: list[Secret] = []
+    allow_private: bool = False
+    allowed_hosts: list[str] = []
+    retry_s: list[SomeSeconds] = msgspec.field(default_factory=lambda: list(RETRY_S))
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=120)] = 15.0
 
 
 class ClocksSection(Section, kw_only=True):
@@ -147,6 +177,8 @@ class Config(Section, kw_only=True):
     store: StoreSection = msgspec.field(default_factory=StoreSection)
     identity: IdentitySection = msgspec.field(default_factory=IdentitySection)
     limits: LimitsSection = msgspec.field(default_factory=LimitsSection)
+    doors: DoorsSection = msgspec.field(default_factory=DoorsSection)
+    webhooks: WebhooksSection = msgspec.field(default_factory=WebhooksSection)
     agents: dict[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$(?!\n)")], AgentSection] = {}
     agent_files: list[str] = []
     default_agent: str | None = None

@@ -6,6 +6,7 @@ refuses.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -15,6 +16,8 @@ from urllib.parse import urlsplit
 
 from .config import KEY_VARIABLE, AgentSection, Config, ConfigError
 from .listening import is_loopback
+from .webhook_addresses import is_host
+from .webhook_signing import SECRETS_MAX, secret_fault
 
 HISTORY_SCHEME: Final = "sqlite+aiosqlite:///"
 
@@ -28,6 +31,8 @@ def check(config: Config, environ: Mapping[str, str] | None = None) -> None:
     for number, origin in enumerate(config.server.allowed_origins):
         if not _ORIGIN.fullmatch(origin):
             raise ConfigError(f"server.allowed_origins[{number}]: expected scheme://host[:port], or null")
+    _outside(config)
+    _webhooks(config)
     history = config.store.history
     if history is not None and not history.startswith(HISTORY_SCHEME):
         raise ConfigError(
@@ -41,6 +46,46 @@ def check(config: Config, environ: Mapping[str, str] | None = None) -> None:
             raise ConfigError(f"agent_files[{number}]: there is no file {file}")
     if not config.agent_files:  # what files bring along is known only once they are run
         check_default_agent(config.default_agent, config.agents)
+
+
+def _outside(config: Config) -> None:
+    server = config.server
+    if server.public_url is not None and not _is_url(server.public_url):
+        raise ConfigError(
+            "server.public_url: expected http://host[:port] or https://…, with a path if there is one"
+        )
+    for number, network in enumerate(server.trusted_proxies):
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise ConfigError(
+                f"server.trusted_proxies[{number}]: expected an address or a network, such as 10.0.0.0/8"
+            ) from None
+
+
+def _webhooks(config: Config) -> None:
+    section = config.webhooks
+    for number, secret in enumerate(section.secrets):
+        fault = secret_fault(secret.value)
+        if fault is not None:
+            raise ConfigError(f"webhooks.secrets[{number}]: {fault}")
+    if len(section.secrets) > SECRETS_MAX:
+        raise ConfigError(f"webhooks.secrets: expected {SECRETS_MAX} at most; take old ones out")
+    for number, host in enumerate(section.allowed_hosts):
+        if not is_host(host):
+            raise ConfigError(
+                f"webhooks.allowed_hosts[{number}]: expected a name or a numeric address, without scheme and port"
+            )
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
+        )
+    except ValueError:
+        return False
 
 
 def _identity(config: Config) -> None:
@@ -73,12 +118,7 @@ def _openai_chat(name: str, section: AgentSection, environ: Mapping[str, str]) -
     if not section.model:
         raise ConfigError(f"agents.{name}.model: give the model's name")
     if section.base_url is not None:
-        try:
-            parts = urlsplit(section.base_url)
-            sound = parts.scheme in ("http", "https") and bool(parts.hostname)
-        except ValueError:
-            sound = False
-        if not sound:
+        if not _is_url(section.base_url):
             raise ConfigError(f"agents.{name}.base_url: expected http://host[:port]/path or https://…")
         return
     variable = key_variable(section)

@@ -10,8 +10,9 @@ of the others the latest used do. An epoch is drawn with each ring, so a cursor 
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -62,6 +63,8 @@ class Feed:
         self._first_chats = first_chats
         self._nonce = nonce
         self._watched: dict[Owner, _Ring] = {}
+        self._holds: Counter[Owner] = Counter()
+        self._waiters: dict[Owner, list[asyncio.Future[None]]] = {}
         self._unwatched: OrderedDict[Owner, _Ring] = OrderedDict()
         self._first = (
             0  # beyond every offset of a ring that was let go: none is taken for one of a later ring
@@ -116,20 +119,42 @@ class Feed:
             ring.first += 1
         for observer in self._observers:
             observer(owner)
+        for waiter in self._waiters.pop(owner, ()):
+            if not waiter.done():
+                waiter.set_result(None)
 
     # -- the reader's side -----------------------------------------------------------------------------------
 
     def hold(self, owner: Owner) -> None:
-        """Somebody watches: keep the ring until `let_go`."""
+        """Somebody watches: keep the ring until everybody who did has let go."""
+        self._holds[owner] += 1
         if owner not in self._watched:
             self._watched[owner] = self._ring(owner)
             del self._unwatched[owner]
 
     def let_go(self, owner: Owner) -> None:
-        """Nobody watches any more: the ring goes when others need its room."""
-        ring = self._watched.pop(owner, None)
-        if ring is not None:
-            self._keep(owner, ring)
+        """One does not watch any more. When nobody does, the ring goes when others need its room."""
+        self._holds[owner] -= 1
+        if self._holds[owner] <= 0:
+            del self._holds[owner]
+            ring = self._watched.pop(owner, None)
+            if ring is not None:
+                self._keep(owner, ring)
+
+    async def wait(self, owner: Owner, offset: int) -> None:
+        """Return when the feed holds more than `offset` entries. Cancelling is harmless."""
+        if self.tail(owner) != offset:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(owner, []).append(waiter)
+        try:
+            await waiter
+        finally:
+            waiters = self._waiters.get(owner, [])
+            if waiter in waiters:
+                waiters.remove(waiter)
+                if not waiters:
+                    del self._waiters[owner]
 
     def tail(self, owner: Owner) -> int:
         """The offset that the next entry will get."""

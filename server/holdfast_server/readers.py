@@ -24,6 +24,7 @@ from holdfast_protocol.replies import ReaderRow
 
 from .connection import Connection
 from .stores.base import Damaged, Key, StoreError, UnknownRequest
+from .stores.log import Log
 from .subscription import Subscription
 from .tasks import Tasks
 
@@ -54,6 +55,22 @@ class Rows(Protocol):
 
     async def page(self, after: Key | None, limit: int) -> list[Key]:
         """Requests with spans, in the order of their keys."""
+
+
+class Placed(Protocol):
+    """Something that reads, and has a place."""
+
+    @property
+    def cursor(self) -> int:
+        """The next offset wanted."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A reader that comes for one request alone: a stream over HTTP. It moves its own cursor."""
+
+    log: Log
+    cursor: int
 
 
 @dataclass(slots=True)
@@ -95,7 +112,7 @@ class Readers:
         self._now_ms = now_ms
         self._name = name
         self._known: WeakKeyDictionary[Connection, _Reader] = WeakKeyDictionary()
-        self._open: dict[Key, dict[Subscription, _Open]] = {}
+        self._open: dict[Key, dict[Placed, _Open]] = {}
         self._waiting: dict[Key, list[ReaderRow]] = {}
         self._count = 0
         self._gone: set[Key] = set()
@@ -142,17 +159,31 @@ class Readers:
         except Exception:  # as above
             log.exception("who followed a request is not noted", request_id=source.key)
 
+    def enter(self, log: Log, start: int, door: str, client: str = "") -> Call:
+        """A call follows the log from there on, until it leaves."""
+        call = Call(log, start)
+        self._open_span(log.key, call, _Reader(self._name(), door, _clean(client)))
+        return call
+
+    def leave(self, call: Call) -> None:
+        """The call has ended, wherever its cursor is. Harmless when repeated."""
+        self._close_span(call.log, call)
+
     def _began(self, source: Subscription) -> None:
         reader = self._known.get(source.lane.connection)
-        if reader is None:
-            return
-        spans = self._open.setdefault(source.topic.log.key, {})
+        if reader is not None:
+            self._open_span(source.topic.log.key, source, reader)
+
+    def _open_span(self, key: Key, source: Placed, reader: _Reader) -> None:
+        spans = self._open.setdefault(key, {})
         spans[source] = _Open(reader, self._now_ms(), source.cursor)
         if len(spans) > READERS_MAX:
             del spans[next(iter(spans))]
 
     def _ended(self, source: Subscription) -> None:
-        journal = source.topic.log
+        self._close_span(source.topic.log, source)
+
+    def _close_span(self, journal: Log, source: Placed) -> None:
         spans = self._open.get(journal.key)
         span = spans.pop(source, None) if spans is not None else None
         if not spans:

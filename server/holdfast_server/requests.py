@@ -6,7 +6,8 @@ on; only what is new is given a place in its chat's tree (placing.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ from .inspection import terms_of
 from .journal import Journal
 from .placing import Placing
 from .readers import Readers
-from .stores.base import Key, Owner, Record, RequestConflict, Summary, UnknownRequest, key_of
+from .stores.base import Key, Owner, Record, RequestConflict, StoreError, Summary, UnknownRequest, key_of
 from .stores.log import Log
 from .submissions import check_submission, hash_of
 
@@ -74,38 +75,54 @@ class Requests:
         self.readers = readers if readers is not None else Readers(now_ms=now_ms)
         self.profiles = profiles
         self.default_agent = default_agent
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._new_id = new_id
+        self._erased_observers: list[Callable[[Collection[Key]], Awaitable[None]]] = []
         self._placing = Placing(journal, chats, projector, now_ms=now_ms, new_id=new_id)
+
+    def observe_erased(self, observer: Callable[[Collection[Key]], Awaitable[None]]) -> None:
+        """Await `observer` with requests whose journals were erased. It may miss some: a crash tells nobody."""
+        self._erased_observers.append(observer)
+
+    async def _forget(self, keys: Collection[Key]) -> None:
+        self.readers.forget(keys)
+        for observer in self._erased_observers:
+            with suppress(StoreError):
+                await observer(keys)
 
     # -- submit ----------------------------------------------------------------------------------------------
 
-    async def submit(self, owner: Owner, submission: Submission) -> Opened:
-        """Accept a request (I4). Raises: ProtocolError, StoreError."""
+    async def submit(
+        self, owner: Owner, submission: Submission, *, envelope: dict[str, Any] | None = None
+    ) -> Opened:
+        """Accept a request (I4). `envelope` is what the door notes with it. Raises: ProtocolError, StoreError."""
         check_submission(submission)
+        envelope = envelope or {}
         request_id = submission.request_id or self._new_id()
         key = key_of(owner, request_id)
-        body_hash = hash_of(submission)
+        body_hash = hash_of(submission, envelope)
         found = await self._find_same(key, body_hash)
         if found is not None:
             return Opened(found, False)
         agent = await self._agent_of(owner, submission)
         with self._admission.place(owner):
-            return await self._open(key, submission, body_hash, agent)
+            return await self._open(key, submission, body_hash, agent, envelope)
 
-    async def _open(self, key: Key, submission: Submission, body_hash: bytes, agent: str) -> Opened:
+    async def _open(
+        self, key: Key, submission: Submission, body_hash: bytes, agent: str, envelope: dict[str, Any]
+    ) -> Opened:
         if submission.chat_id is None:
             record = Record(
-                key=key, body_hash=body_hash, agent=agent, created_at=self._now_ms(), text=submission.text,
+                key=key, body_hash=body_hash, agent=agent, created_at=self.now_ms(), text=submission.text,
                 messages=submission.messages, options=submission.options, deadlines=submission.deadlines,
-                append_only=submission.append_only,
+                append_only=submission.append_only, envelope=envelope,
             )  # fmt: skip
             return Opened(*await self._journal.open(record))
         async with self._placing.alone(key.owner, submission.chat_id):
             found = await self._find_same(key, body_hash)
             if found is not None:  # its twin was before it in the chat
                 return Opened(found, False)
-            record = await self._placing.place(key, submission, body_hash, agent)
+            record = await self._placing.place(key, submission, body_hash, agent, envelope)
             return Opened(*await self._journal.open(record))
 
     async def _find_same(self, key: Key, body_hash: bytes) -> Log | None:
@@ -210,6 +227,11 @@ class Requests:
             return {}
         return {log.key: place for place, log in enumerate(self._admission.queued())}
 
+    def row_of(self, log: Log) -> RequestRow:
+        """The request's row, with its place in the queue."""
+        summary = log.summary()
+        return request_row(summary, place=self._places([summary]).get(log.key))
+
     async def inspect(
         self, owner: Owner, request_id: str
     ) -> tuple[RequestRow, list[ReaderRow], list[TermRow]]:
@@ -218,9 +240,7 @@ class Requests:
         log = await self.find(owner, request_id)
         accounts = await self._journal.accounts(log.key)
         readers = await self.readers.of(log.key)
-        summary = log.summary()
-        row = request_row(summary, place=self._places([summary]).get(log.key))
-        return row, readers, terms_of(log, accounts)
+        return self.row_of(log), readers, terms_of(log, accounts)
 
     async def read_events(
         self, owner: Owner, request_id: str, start: int, limit: int
@@ -248,7 +268,20 @@ class Requests:
         answers = await self.chats.delete_message(owner, chat_id, message_id)
         keys = [key_of(owner, answer) for answer in answers]
         await self._journal.erase(keys)
-        self.readers.forget(keys)
+        await self._forget(keys)
+
+    async def delete(self, owner: Owner, request_id: str) -> None:
+        """Delete a request and its journal for good, ended first if it runs; one of a chat goes as its message does, with
+        what is under it. Raises: UnknownRequest, UnknownChat, Unavailable."""
+        log = await self.find(owner, request_id)
+        if not log.sealed:
+            await self.cancel(owner, request_id)
+        if log.record.chat_id is not None:
+            await self.delete_message(owner, log.record.chat_id, request_id)
+            return
+        await self._journal.erase([log.key])
+        await self._forget([log.key])
+        await self.chats.erased(owner, [request_id])
 
     async def delete_chat(self, owner: Owner, chat_id: str) -> None:
         """Delete a chat: its tombstone first, then what runs in it is ended. Its journals go when the tombstone can no
@@ -265,7 +298,7 @@ class Requests:
         for owner, request_ids in await self.chats.erase_due():
             keys = [key_of(owner, request_id) for request_id in request_ids]
             await self._journal.erase(keys)
-            self.readers.forget(keys)
+            await self._forget(keys)
             await self.chats.erased(owner, request_ids)
 
     async def first_chats(self, owner: Owner) -> list[ChatRow]:
@@ -275,13 +308,20 @@ class Requests:
         return rows
 
     async def history(self, record: Record) -> Sequence[Message]:
-        """What the agent is given: the branch above the question, or the messages that the request brought along."""
-        from .agents.base import Message
+        """What the agent is given: the messages that the request brought along, and, in a chat, the branch above the
+        question after them."""
+        from .agents.base import Message, ToolCall
 
+        brought = [
+            Message(
+                message.role, message.text, call_id=message.call_id,
+                tool_calls=[ToolCall(call.call_id, call.name, call.arguments) for call in message.tool_calls],
+            )
+            for message in record.messages
+        ]  # fmt: skip
         if record.chat_id is None:
-            messages = [Message(message.role, message.text) for message in record.messages]
-            return [*messages, Message("user", record.text)] if record.text is not None else messages
+            return [*brought, Message("user", record.text)] if record.text is not None else brought
         await self._projector.catch_up(record.key.owner)
         assert record.message_id is not None
         branch = await self.chats.branch(record.key.owner, record.chat_id, record.message_id)
-        return [Message(row.role, row.text, row.transcript) for row in branch]
+        return [*brought, *(Message(row.role, row.text, row.transcript) for row in branch)]

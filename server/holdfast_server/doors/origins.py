@@ -35,7 +35,7 @@ class Origins:
         if place in self._allowed:
             return True
         scheme, name, port = place
-        if self._own_names_only and not _is_loopback(name):
+        if self._own_names_only and not is_loopback_name(name):
             return False
         return host is not None and _parse(f"{scheme}://{host}") == (scheme, name, port)
 
@@ -55,10 +55,20 @@ def _parse(origin: str) -> tuple[str, str, int] | None:
     return parts.scheme, parts.hostname.rstrip("."), default if port is None else port
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback_name(name: str) -> bool:
+    """Whether a name or an address is this machine's own."""
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def is_own_name(host: str) -> bool:
+    """Whether a Host header names this machine, as only this machine itself can."""
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        return False
+    return name is not None and is_loopback_name(name.rstrip("."))

@@ -24,7 +24,9 @@ from .page_files import IDENTITY, INDEX, PageFile
 APP_PATHS: Final = ("/", "/c/{id}", "/inbox", "/activity", "/activity/{id}")
 """The routes of web/src/app; each is the page."""
 
-NOT_THE_APP: Final = ("assets", "ws", "healthz", "readyz", "version", "v1", "api")
+NOT_THE_APP: Final = (
+    "assets", "ws", "healthz", "readyz", "version", "v1", "api", "ai-demo", "chat", "invoke_endpoint", "requests",
+)  # fmt: skip
 """First pieces of paths that programs ask for: what is unknown there stays plain text, whoever asks."""
 
 DIAGRAM_FILE: Final = "diagram.html"

@@ -33,6 +33,8 @@ from .desk import Desk, Requests
 from .frames import FRAME_CODECS, frames_work
 from .gate import Gate, Pass, Refusal
 from .origins import Origins
+from .outside import Outside
+from .reception import bearer
 from .session import Session
 from .settings import CLOSE_GRACE_S, DoorSettings
 
@@ -54,7 +56,9 @@ class WebSocketDoor:
         *,
         agents: Sequence[AgentRow],
         settings: DoorSettings,
+        outside: Outside | None = None,
     ) -> None:
+        self._outside = outside or Outside()
         self.settings = settings
         self._delivery = delivery
         self._identity = identity
@@ -62,7 +66,8 @@ class WebSocketDoor:
         self._gate = Gate(
             settings.connections_max, settings.anonymous_connections_max, settings.user_connections_max
         )
-        self._origins = Origins(settings.allowed_origins, own_names_only=not identity.needs_token)
+        own = [self._outside.origin] if self._outside.origin else []
+        self._origins = Origins([*settings.allowed_origins, *own], own_names_only=not identity.needs_token)
         self._sessions: dict[Session, None] = {}
         self._tasks = Tasks("websocket")
         self._direct = False
@@ -142,9 +147,9 @@ class WebSocketDoor:
         )
         if not ws.can_prepare(request):
             return _plain(400, "That is not a WebSocket handshake.")
-        token = _bearer(request)
+        token = bearer(request)
         owner = self._identity.owner_of(token)
-        entry = self._gate.enter((request.remote or "") if owner is None else None)
+        entry = self._gate.enter(self._outside.address(request) if owner is None else None)
         try:
             await ws.prepare(request)
             refusal = self._refusal(request, name, token, owner, entry)
@@ -218,7 +223,7 @@ class WebSocketDoor:
         )
         self._sessions[session] = None
         try:
-            await session.run(owner, self._identity.is_operator(_bearer(request)))
+            await session.run(owner, self._identity.is_operator(bearer(request)))
         finally:
             del self._sessions[session]
 
@@ -245,15 +250,6 @@ def _plain(status: int, text: str, **headers: str) -> web.Response:
 def _offered(request: web.Request) -> list[str]:
     lines = request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, [])
     return [name for line in lines for name in map(str.strip, line.split(",")) if name]
-
-
-def _bearer(request: web.Request) -> str | None:
-    """The token of the Authorization header; empty, which no token is, for another scheme."""
-    value = request.headers.get(hdrs.AUTHORIZATION)
-    if value is None:
-        return None
-    scheme, _, token = value.partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 async def _turn_away(ws: web.WebSocketResponse, refusal: Refusal) -> None:

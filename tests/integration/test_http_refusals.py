@@ -1,0 +1,109 @@
+"""The native HTTP API, refusals: one shape, a status, a stable code and the name of what is wrong, whoever asks for what."""
+
+import io
+
+import pytest
+
+from tests.support.http_door import SSE, HttpRig, http_serving
+
+
+@pytest.fixture
+async def ann(tmp_path):
+    """A server, and ann's way to it."""
+    async with http_serving(HttpRig(tmp_path)) as caller:
+        yield caller
+
+
+async def test_users_are_apart(ann):
+    """Somebody else's request is as one that is not there, for every call; the same id is free for each user."""
+    await ann.submit("r1")
+    bob = ann.user("bob-token")
+    decision = {"wait_id": "w", "decision": True}
+    calls = (
+        ("GET", "", None), ("DELETE", "", None), ("GET", "/events", None), ("GET", "/events?format=sse", None),
+        ("POST", "/cancel", None), ("POST", "/decide", decision), ("GET", "/inspect", None), ("GET", "/log", None),
+    )  # fmt: skip
+    for method, path, body in calls:
+        theirs = await bob.call(method, f"/v1/requests/r1{path}", body)
+        nobodys = await bob.call(method, f"/v1/requests/none{path}", body)
+        assert theirs.status == nobodys.status == 404
+        assert theirs.body == nobodys.body
+    assert (await bob.submit("r1", "Mine"))["created"]
+    assert (await ann.user(None).call("GET", "/v1/requests/r1")).status == 401
+
+
+DEEP = b'{"text":"x","options":' + b'{"a":' * 40 + b"1" + b"}" * 41
+BAD_BODIES = [
+    (b"", 400, "malformed", None),
+    (b"{", 400, "malformed", None),
+    (b"\xff", 400, "malformed", None),
+    (b"[]", 400, "invalid", None),
+    (b"{}", 400, "invalid", None),
+    (b'{"text":5}', 400, "invalid", "text"),
+    (b'{"text":"x","txt":1}', 400, "unknown_parameter", "txt"),
+    (b'{"text":"x","deadlines":{"total":1}}', 400, "unknown_parameter", "deadlines.total"),
+    (b'{"messages":[{"text":"x"}]}', 400, "missing_parameter", "messages[0].role"),
+    (b'{"request_id":"a b","text":"x"}', 400, "invalid", "request_id"),
+    (b'{"text":"x","parent_id":"p"}', 400, "invalid", None),
+    (b'{"text":"x","agent":"nobody"}', 404, "unknown_agent", None),
+    (b'{"text":"x","webhook":{"url":"https://example.org/"}}', 400, "webhooks_not_configured", "webhook"),
+    (b'{"text":"x","webhook":{}}', 400, "missing_parameter", "webhook.url"),
+    (b'{"text":"' + b"x" * 600_000 + b'"}', 413, "too_large", None),
+    (b'{"text":"' + b"x" * 1_100_000 + b'"}', 413, "too_large", None),
+    (DEEP, 400, "too_deep", None),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "code", "param"), BAD_BODIES, ids=range(len(BAD_BODIES)))
+async def test_bad_bodies(ann, body, status, code, param):
+    """What is wrong in a body is told in one shape, with the right status, a stable code, and the field's path."""
+    async with ann.open("POST", "/v1/requests", data=io.BytesIO(body)) as response:
+        plain = await response.json()
+        assert response.headers["x-should-retry"] == "false"
+    error = plain["error"]
+    assert (response.status, error["code"], error["param"]) == (status, code, param), error
+    assert (await ann.call("GET", "/v1/requests")).body["requests"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "error"),
+    [
+        ("GET", "/v1/requests?activ=true", (400, "unknown_parameter", "activ")),
+        ("GET", "/v1/requests?active=perhaps", (400, "invalid", "active")),
+        ("GET", "/v1/requests?limit=0", (400, "invalid", "limit")),
+        ("GET", "/v1/requests?limit=1&limit=2", (400, "invalid", "limit")),
+        ("GET", "/v1/requests?status=gone", (400, "invalid", "status[0]")),
+        ("GET", f"/v1/requests?text={'x' * 3000}", (400, "invalid", "text")),
+        ("GET", "/v1/requests/r1/events?cursor=nonsense", (400, "invalid", "cursor")),
+        ("GET", "/v1/requests/r1/events?format=xml", (400, "invalid", "format")),
+        ("GET", "/v1/requests/r1/events?wait=nan", (400, "invalid", "wait")),
+        ("GET", "/v1/requests/r1/log?start=-1", (400, "invalid", "start")),
+        ("GET", "/v1/requests/r1?wait=-1", (400, "invalid", "wait")),
+        ("GET", "/v1/requests/none", (404, "unknown_request", None)),
+        ("GET", "/v1/requests/%00%ff", (404, "unknown_request", None)),
+        ("GET", "/v1/nothing", (404, "not_found", None)),
+        ("PUT", "/v1/requests/r1", (405, "method_not_allowed", None)),
+    ],
+)
+async def test_bad_addresses(ann, method, path, error):
+    """A misspelt or wrong parameter is refused and named; what is not there is told in the same shape."""
+    await ann.submit("r1")
+    reply = await ann.call(method, path)
+    assert (reply.status, reply.code, reply.body["error"]["param"]) == error, reply.body
+
+
+async def test_a_bad_last_event_id_is_named(ann):
+    """A Last-Event-ID that is no cursor of ours is refused, not taken for the beginning."""
+    await ann.submit("r1")
+    reply = await ann.call("GET", "/v1/requests/r1/events", headers={"Accept": SSE, "Last-Event-ID": "17"})
+    assert (reply.status, reply.body["error"]["param"]) == (400, "Last-Event-ID")
+
+
+async def test_the_rate_is_bounded(tmp_path):
+    """Who asks too often is told when to come back, in the shape of every refusal."""
+    async with http_serving(HttpRig(tmp_path, reception={"calls_burst": 2, "calls_per_s": 0.01})) as ann:
+        replies = [await ann.call("GET", "/v1/requests") for _ in range(3)]
+        assert [reply.status for reply in replies] == [200, 200, 429]
+        assert replies[2].code == "rate_limited"
+        assert int(replies[2].headers["Retry-After"]) > 1
+        assert replies[2].headers["x-should-retry"] == "true"
