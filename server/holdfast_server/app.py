@@ -181,6 +181,7 @@ class Node:
                 keepalive_timeout=HEADER_DEADLINE_S,
                 access_log=None,
                 shutdown_timeout=5.0,
+                auto_decompress=False,  # 200 kB of a stranger's may stand for 200 MB; bodies.py refuses what is packed
             )
             await self._web.setup()
             await web.SockSite(self._web, listening, backlog=BACKLOG).start()

@@ -11,8 +11,8 @@ from holdfast_protocol.replies import AgentRow
 from .batches import Batches
 from .config import Config
 from .doors.ai_sdk.door import AiSdkDoor
-from .doors.http import HttpDoor
 from .doors.dialects import DialectsDoor
+from .doors.http import HttpDoor
 from .doors.http_desk import HttpDesk
 from .doors.openai import OpenAIDoor
 from .doors.outside import Outside

@@ -1,9 +1,10 @@
 """A real nginx with its own defaults before a real server: events come at once, addresses are right, restarts cost nothing."""
 
 import asyncio
-import json
 import random
+import re
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,6 +13,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, WSServerHandshake
 from tests.support.every_door import Doors, Reader
 from tests.support.nginx import Nginx
 from tests.support.serving import Server, openai_toml
+from tests.support.streams import SSE, TALKS, ask, each_says, open_all, says, texts_of
 from tests.support.upstream import Script, Upstream, expected_text, scripted
 
 pytestmark = pytest.mark.needs("nginx")
@@ -26,102 +28,17 @@ PATIENT = ClientTimeout(total=None, sock_connect=5, sock_read=20)
 
 
 @asynccontextmanager
-async def behind(folder, *, toml="", conf=""):
+async def behind(folder, *, toml="", conf="", servers=None):
     """A model that holds in mid-answer, a server that asks it, and an nginx before that."""
     async with Upstream() as upstream:
         upstream.script(SCRIPT)
         written = openai_toml(upstream.base_url, extra=BROAD + toml)
         async with (
             Server(folder / "server", toml=written) as server,
-            Nginx(folder / "nginx", server.port, conf, sockets=SOCKETS) as nginx,
+            Nginx(folder / "nginx", server.port, conf, sockets=SOCKETS, servers=servers) as nginx,
             ClientSession(timeout=PATIENT) as http,
         ):
             yield upstream, server, nginx, http
-
-
-SSE = {"Accept": "text/event-stream"}
-NDJSON = {"Accept": "application/x-ndjson"}
-MESSAGE = [{"role": "user", "content": "Hello"}]
-UI_MESSAGE = {"id": "m1", "role": "user", "parts": [{"type": "text", "text": "Hello"}]}
-
-STREAMS = {
-    "post-sse": ("POST", "/v1/requests", {"text": "Hello"}, SSE),
-    "post-ndjson": ("POST", "/v1/requests", {"text": "Hello"}, NDJSON),
-    "events-sse": ("GET", "/v1/requests/asked/events", None, SSE),
-    "events-ndjson": ("GET", "/v1/requests/asked/events", None, NDJSON),
-    "responses": ("POST", "/v1/responses", {"model": "model", "input": "Hello", "stream": True}, {}),
-    "responses-again": ("GET", "/v1/responses/resp_asked?stream=true", None, {}),
-    "completions": (
-        "POST", "/v1/chat/completions", {"model": "model", "messages": MESSAGE, "stream": True}, {},
-    ),
-    "completions-again": ("GET", "/v1/chat/completions/chatcmpl-asked?stream=true", None, {}),
-    "ai-sdk": ("POST", "/api/chat", {"id": "c2", "messages": [UI_MESSAGE], "trigger": "submit-message"}, {}),
-    "ai-sdk-again": ("GET", "/api/chat/the-chat/stream", None, {}),
-}  # fmt: skip
-
-TALKS = {
-    "/ws": [
-        {"type": "hello", "ref": 0},
-        {"type": "subscribe", "ref": 1, "request_id": "asked"},
-    ],
-    "/v1/responses": [{"type": "response.subscribe", "response_id": "resp_asked"}],
-    "/api/chat/ws": [{"type": "resume", "requestId": "r1", "id": "the-chat", "headers": {}, "body": {}}],
-}
-
-
-async def ask(http, base, **more):
-    """One request, in its chat, made and answered without anybody waiting; the response to it."""
-    body = {"request_id": "asked", "chat_id": "the-chat", "text": "Hello", **more}
-    async with http.post(f"{base}/v1/requests", json=body, headers={"Prefer": "respond-async"}) as response:
-        assert response.status == 202, await response.text()
-        return await response.json(), response.headers
-
-
-async def says(pieces, word):
-    """Read until a word was said; all that came."""
-    came = ""
-    async with asyncio.timeout(15):
-        async for piece in pieces:
-            came += piece
-            if word.strip() in came:
-                return came
-    raise AssertionError(f"ended without {word!r}: {came[-500:]}")
-
-
-async def texts_of(response):
-    """What comes, as it comes. Words are ASCII and not cut by chunks that matter: all is put together."""
-    async for piece in response.content.iter_any():
-        yield piece.decode("utf-8", "replace")
-
-
-async def messages_of(ws):
-    """The same of a socket."""
-    async for message in ws:
-        yield message.data
-
-
-async def open_all(stack, http, base):
-    """Every streaming door at once: what each says, by its name."""
-    streams = {}
-    for name, (method, path, body, headers) in STREAMS.items():
-        call = http.request(method, base + path, json=body, headers=headers)
-        response = await stack.enter_async_context(call)
-        assert response.status == 200, (name, await response.text())
-        assert response.headers["Server"].startswith("nginx")
-        streams[name] = texts_of(response)
-    for path, frames in TALKS.items():
-        ws = await stack.enter_async_context(http.ws_connect(base + path))
-        for frame in frames:
-            await ws.send_str(json.dumps(frame))
-        streams[path] = messages_of(ws)
-    return streams
-
-
-async def each_says(streams, word):
-    """Every stream says that word."""
-    async with asyncio.TaskGroup() as group:
-        for pieces in streams.values():
-            group.create_task(says(pieces, word))
 
 
 async def test_every_stream_comes_at_once(tmp_path):
@@ -130,6 +47,7 @@ async def test_every_stream_comes_at_once(tmp_path):
         await ask(http, nginx.url)
         feed = await stack.enter_async_context(http.get(f"{nginx.url}/v1/feed", headers=SSE))
         await says(texts_of(feed), "the-chat")
+        assert feed.headers["Server"].startswith("nginx")
         streams = await open_all(stack, http, nginx.url)
         await each_says(streams, WORDS[HELD - 1])
         upstream.release()
@@ -183,17 +101,28 @@ async def test_every_reader_has_the_same_bytes_through_restarts_of_nginx(tmp_pat
         assert len(upstream.log.calls) == 1
 
 
-async def test_a_killed_server_is_an_error_to_readers_behind_http_1_1(tmp_path):
-    """With `proxy_http_version 1.1` the stream of a server that died breaks off; it does not look as if it had ended."""
-    conf = "    proxy_http_version 1.1;\n"
-    async with behind(tmp_path, conf=conf) as (_, server, nginx, http), AsyncExitStack() as stack:
-        await ask(http, nginx.url)
-        streams = await open_all(stack, http, nginx.url)
-        await each_says(streams, WORDS[HELD - 1])
-        await server.kill()
-        for name, pieces in streams.items():
-            if name not in TALKS:
-                with pytest.raises(ClientError):
+def documented():
+    """The lines for nginx and for us that docs/operations.md shows, as far as they can be used without a certificate."""
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
+    nginx, ours = re.findall(r"```(?:nginx|toml)\n(.*?)```", text, re.DOTALL)[:2]
+    nginx = re.sub(r" +(server_name|ssl_).*;\n", "", nginx).replace("443 ssl", "127.0.0.1:PORT")
+    return nginx.replace(":8080", ":UPSTREAM"), ours.partition("[identity]")[0]
+
+
+async def test_the_lines_of_the_page_serve_every_door(tmp_path):
+    """As docs/operations.md has it: streams and sockets at once, addresses and origins of the outside; a killed server is seen."""
+    servers, toml = documented()
+    async with behind(tmp_path, toml=toml, servers=servers) as (_, server, nginx, http):
+        accepted, _ = await ask(http, nginx.url)
+        assert accepted["urls"]["self"] == f"{PUBLIC}/v1/requests/asked"
+        assert await may(http, nginx.url, PUBLIC)
+        async with AsyncExitStack() as stack:
+            streams = await open_all(stack, http, nginx.url)
+            await each_says(streams, WORDS[HELD - 1])
+            await server.kill()
+            # It does not look as if it had ended.
+            for name, pieces in streams.items():
+                with pytest.raises(AssertionError if name in TALKS else ClientError):
                     await says(pieces, WORDS[-1])
         assert nginx.errors()
 
@@ -232,15 +161,13 @@ SET = "".join(f"    proxy_set_header {name} {value};\n" for name, value in FORWA
 async def test_addresses_are_those_of_the_outside(tmp_path, toml, conf, sent, expected):
     """Absolute addresses are made of `public_url`, else of what a trusted proxy says; what others say is not believed."""
     async with behind(tmp_path, toml=toml, conf=conf) as (_, server, nginx, http):
-        body = {"request_id": "asked", "text": "Hello"}
-        headers = {"Prefer": "respond-async", **sent}
-        async with http.post(f"{nginx.url}/v1/requests", json=body, headers=headers) as response:
-            assert response.status == 202, await response.text()
-            accepted, location = await response.json(), response.headers["Location"]
+        accepted, headers = await ask(http, nginx.url, sent)
         base = expected or f"http://127.0.0.1:{server.port}"
         assert all(url.startswith(f"{base}/v1/requests/asked") for url in accepted["urls"].values())
         assert accepted["urls"]["events"] == f"{base}/v1/requests/asked/events"
-        assert location == f"{urlsplit(base).path}/v1/requests/asked"  # good from wherever it is read
+        assert (
+            headers["Location"] == f"{urlsplit(base).path}/v1/requests/asked"
+        )  # good from wherever it is read
 
 
 async def may(http, base, origin):

@@ -6,6 +6,7 @@ import json
 import pytest
 from aiohttp import ClientSession
 
+from holdfast_server.stores.base import key_of
 from tests.support.http_door import NDJSON, SSE, HttpRig, frames_of, http_serving, lines_of
 from tests.support.journals import ANN
 from tests.support.pens import Pen
@@ -101,6 +102,8 @@ async def test_results_come_as_they_end(ann):
         assert [one["status"] for one in results] == ["completed", "completed", "cancelled"]
         assert results[2]["error"]["code"] == "user"
         assert (end["type"], end["progress"], end["missing"]) == ("end", {"done": 3, "total": 3}, [])
+    assert not ann.rig.desk.endings._watches
+    assert not ann.rig.desk.endings._opening
 
 
 @pytest.mark.parametrize("media", [NDJSON, SSE])
@@ -125,7 +128,6 @@ async def test_cut_after_every_line(ann, media, lines):
         found += some
         cursor = some[-1]["cursor"]
     await writing
-    assert found[0]["text"] == "Answer 4"
     assert sorted(one["text"] for one in found[:-1]) == [f"Answer {n}" for n in range(5)]
     assert [one["progress"]["done"] for one in found] == [1, 2, 3, 4, 5, 5]
 
@@ -161,7 +163,12 @@ async def test_one_that_is_refused_holds_up_no_other(ann):
     assert end["progress"] == {"done": 4, "total": 4}
     ann.rig.requests.profiles["nobody"] = ann.rig.requests.profiles["demo"]
     again = await ann.call("POST", "/v1/batches", body)
-    assert [one["accepted"] and one["accepted"]["created"] for one in again.body["results"]] == [False, True, None, None]
+    assert [one["accepted"] and one["accepted"]["created"] for one in again.body["results"]] == [
+        False,
+        True,
+        None,
+        None,
+    ]
     assert again.body["counts"] == {"completed": 1, "queued": 1, "refused": 2}
 
 
@@ -169,7 +176,10 @@ async def test_handed_in_again(ann):
     """The same batch opens nothing twice, by its id or the header; other requests under its id are a conflict, and the same
     ids with other texts are each refused and stay as they are."""
     for headers, batch_id in (({}, "b1"), ({"Idempotency-Key": "a b"}, None)):
-        body = {"batch_id": batch_id, "requests": [{"text": "One?"}, {"text": "Two?", "chat_id": f"c-{batch_id}"}]}
+        body = {
+            "batch_id": batch_id,
+            "requests": [{"text": "One?"}, {"text": "Two?", "chat_id": f"c-{batch_id}"}],
+        }
         first, second = [await ann.call("POST", "/v1/batches", body, headers) for _ in range(2)]
         assert (first.body["created"], second.body["created"]) == (True, False)
         assert [one["accepted"]["created"] for one in second.body["results"]] == [False, False]
@@ -178,7 +188,10 @@ async def test_handed_in_again(ann):
     assert (other.status, other.code) == (409, "batch_conflict")
     changed = {"batch_id": "b1", "requests": [{"text": "1?"}, {"text": "Two?", "chat_id": "c-b1"}]}
     reply = await ann.call("POST", "/v1/batches", changed)
-    assert [one["error"] and one["error"]["code"] for one in reply.body["results"]] == ["request_conflict", None]
+    assert [one["error"] and one["error"]["code"] for one in reply.body["results"]] == [
+        "request_conflict",
+        None,
+    ]
     assert reply.body["counts"] == {"queued": 2}
 
 
@@ -206,7 +219,12 @@ async def test_ending_all_of_it(ann):
     assert shown["cancelled_at"] is not None
     assert (await ann.call("DELETE", "/v1/requests/b1-3")).status == 204
     again = await hand_in(ann, 4)
-    assert [one["error"] and one["error"]["code"] for one in again.body["results"]] == [None, None, None, "batch_cancelled"]
+    assert [one["error"] and one["error"]["code"] for one in again.body["results"]] == [
+        None,
+        None,
+        None,
+        "batch_cancelled",
+    ]
 
 
 async def test_what_is_deleted_is_missing(ann):
@@ -353,3 +371,25 @@ async def test_a_list_without_its_requests(ann):
     for pen in await pens_of(ann, 2):
         await write(pen, "Answer")
     assert [one["type"] for one in await reader] == ["result", "result", "end"]
+
+
+async def test_what_is_about_to_be_opened_is_waited_for(ann):
+    """Results that are asked for while the batch is being handed in do not take what is not open yet for missing; who is
+    refused in the end is told."""
+    batches, endings = ann.rig.desk.batches, ann.rig.desk.endings
+    keys = [key_of(ANN, f"b1-{number}") for number in range(2)]
+    with endings.opening(keys):
+        await batches.create(ANN, "b1", [key.request_id for key in keys])
+        reader = asyncio.create_task(read(ann))
+        await ann.submit("b1-0", chat_id=None)
+        await write(await ann.rig.pen("b1-0"), "Answer")
+        while not endings._watches:  # noqa: ASYNC110 - nobody tells it
+            await asyncio.sleep(0.001)
+        await batches.refused(ANN, "b1", {"b1-1": ("too_many_requests", "Wait.")})
+    *results, end = await reader
+    assert [(one["request_id"], one["status"]) for one in results] == [
+        ("b1-0", "completed"),
+        ("b1-1", "refused"),
+    ]
+    assert results[1]["error"] == {"code": "too_many_requests", "message": "Wait.", "retryable": True}
+    assert end["missing"] == []

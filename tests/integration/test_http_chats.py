@@ -55,12 +55,16 @@ async def test_a_chats_life(ann):
     assert [(one.status, one.body["chat_id"]) for one in keyed] == [(201, "k1"), (200, "k1")]
     minted = [(await ann.call("POST", "/v1/chats", {})).body["chat_id"] for _ in range(2)]
     assert len(set(minted)) == 2
-    changed = await ann.call("PATCH", "/v1/chats/c1", {"title": "Blue", "agent": "demo", "archived": True, "seen": True})
+    changed = await ann.call(
+        "PATCH", "/v1/chats/c1", {"title": "Blue", "agent": "demo", "archived": True, "seen": True}
+    )
     assert [changed.body[name] for name in ("title", "agent", "archived")] == ["Blue", "demo", True]
     assert changed.body["seen_at"] >= made.body["seen_at"]
     assert changed.body["version"] > made.body["version"]
     assert (await ann.call("GET", "/v1/chats/c1")).body == changed.body
-    assert [one["chat_id"] for one in (await ann.call("GET", "/v1/chats?archived=true")).body["chats"]] == ["c1"]
+    assert [one["chat_id"] for one in (await ann.call("GET", "/v1/chats?archived=true")).body["chats"]] == [
+        "c1"
+    ]
     assert len(await pages(ann, "/v1/chats?limit=2", "chats")) == 3
     assert (await ann.call("DELETE", "/v1/chats/c1")).status == 204
     assert (await ann.call("GET", "/v1/chats/c1")).code == "unknown_chat"
@@ -75,8 +79,13 @@ async def test_messages_and_what_runs(ann):
         await answered(ann, f"r{number}", "c1", f"Question {number}?", f"Answer {number}")
     await ann.submit("r3", "Still there?", chat_id="c1")
     rows = await pages(ann, "/v1/chats/c1/messages?limit=2", "messages")
-    assert [row["text"] for row in rows if row["role"] == "user"] == ["Still there?", *(f"Question {n}?" for n in (2, 1, 0))]
-    assert [row["text"] for row in rows if row.get("status") == "completed"] == [f"Answer {n}" for n in (2, 1, 0)]
+    assert [row["text"] for row in rows if row["role"] == "user"] == [
+        "Still there?",
+        *(f"Question {n}?" for n in (2, 1, 0)),
+    ]
+    assert [row["text"] for row in rows if row.get("status") == "completed"] == [
+        f"Answer {n}" for n in (2, 1, 0)
+    ]
     page = (await ann.call("GET", "/v1/chats/c1/messages")).body
     assert [one["request_id"] for one in page["requests"]] == ["r3"]
     assert (await ann.call("DELETE", "/v1/chats/c1/messages/r1")).status == 204
@@ -113,30 +122,30 @@ async def test_what_is_anothers_is_not_there(ann):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "status", "code", "param"),
+    ("call", "body", "refusal"),
     [
-        ("POST", "/v1/chats", {"chat_id": "a b"}, 400, "invalid", "chat_id"),
-        ("POST", "/v1/chats", {"name": "x"}, 400, "unknown_parameter", "name"),
-        ("PATCH", "/v1/chats/c1", {"archived": 1}, 400, "invalid", "archived"),
-        ("PATCH", "/v1/chats/c1", {"title": "x" * 10_000}, 400, "invalid", "title"),
-        ("GET", "/v1/chats/none", None, 404, "unknown_chat", None),
-        ("GET", "/v1/chats/a%20b", None, 404, "unknown_chat", None),
-        ("DELETE", "/v1/chats/c1/messages/a%2Fb", None, 404, "unknown_message", None),
-        ("GET", "/v1/chats?before=x", None, 400, "invalid", "before"),
-        ("GET", "/v1/chats?limit=0", None, 400, "invalid", "limit"),
-        ("GET", "/v1/chats?archive=true", None, 400, "unknown_parameter", "archive"),
-        ("GET", "/v1/search", None, 400, "missing_parameter", "q"),
-        ("GET", "/v1/search?q=", None, 400, "invalid", "q"),
-        ("GET", "/v1/search?q=x&before=x", None, 400, "invalid", "before"),
-        ("GET", "/v1/feed?cursor=x", None, 400, "invalid", "cursor"),
-        ("POST", "/v1/agents", None, 405, "method_not_allowed", None),
+        ("POST /v1/chats", {"chat_id": "a b"}, (400, "invalid", "chat_id")),
+        ("POST /v1/chats", {"name": "x"}, (400, "unknown_parameter", "name")),
+        ("PATCH /v1/chats/c1", {"archived": 1}, (400, "invalid", "archived")),
+        ("PATCH /v1/chats/c1", {"title": "x" * 10_000}, (400, "invalid", "title")),
+        ("GET /v1/chats/none", None, (404, "unknown_chat", None)),
+        ("GET /v1/chats/a%20b", None, (404, "unknown_chat", None)),
+        ("DELETE /v1/chats/c1/messages/a%2Fb", None, (404, "unknown_message", None)),
+        ("GET /v1/chats?before=x", None, (400, "invalid", "before")),
+        ("GET /v1/chats?limit=0", None, (400, "invalid", "limit")),
+        ("GET /v1/chats?archive=true", None, (400, "unknown_parameter", "archive")),
+        ("GET /v1/search", None, (400, "missing_parameter", "q")),
+        ("GET /v1/search?q=", None, (400, "invalid", "q")),
+        ("GET /v1/search?q=x&before=x", None, (400, "invalid", "before")),
+        ("GET /v1/feed?cursor=x", None, (400, "invalid", "cursor")),
+        ("POST /v1/agents", None, (405, "method_not_allowed", None)),
     ],
 )
-async def test_bad_calls(ann, method, path, body, status, code, param):
+async def test_bad_calls(ann, call, body, refusal):
     """Each is refused, and what is wrong is named."""
     await ann.call("POST", "/v1/chats", {"chat_id": "c1"})
-    reply = await ann.call(method, path, body)
-    assert (reply.status, reply.code, reply.body["error"]["param"]) == (status, code, param)
+    reply = await ann.call(*call.split(), body)
+    assert (reply.status, reply.code, reply.body["error"]["param"]) == refusal
 
 
 async def test_the_feed_over_sse(ann):

@@ -109,7 +109,7 @@ async def test_the_first_words_of_a_stream_are_how_to_come_back(ann):
     """`retry` is there once, at the beginning."""
     await answered(ann, "r1")
     reply = await ann.call("GET", events_path("r1", format="sse"))
-    assert reply.body.startswith(b"retry: 1000\n\n")
+    assert reply.body.startswith(b"retry: 1000\nevent: ")
     assert reply.body.count(b"retry:") == 1
 
 

@@ -52,7 +52,12 @@ async def test_the_outcome_is_told_and_told_again_by_hand(tmp_path):
     async with receiving() as receiver, Server(tmp_path, toml=TOML) as server, ClientSession() as session:
         base = f"http://127.0.0.1:{server.port}/v1"
         receiver.answers = [web.Response(status=503, text="not now")]
-        ask = {"request_id": "r1", "text": "Hello?", "webhook": {"url": receiver.url}, "options": {"words": 5}}
+        ask = {
+            "request_id": "r1",
+            "text": "Hello?",
+            "webhook": {"url": receiver.url},
+            "options": {"words": 5},
+        }
         status, _ = await call(session, "POST", f"{base}/requests", ask)
         assert status == 202
         hook = await state_is(session, f"{base}/requests/r1", "delivered")
@@ -67,8 +72,15 @@ async def test_the_outcome_is_told_and_told_again_by_hand(tmp_path):
         assert status == 202
         await receiver.posts_are(3)
         assert {headers["webhook-id"] for headers, _ in receiver.posts} == {hook["delivery_id"]}
-        slow = {"request_id": "r2", "text": "Hello?", "webhook": {"url": receiver.url}, "options": {"pace": 1}}
-        status, body = await call(session, "POST", f"{base}/batches", {"batch_id": "b1", "requests": [slow, {"text": "?"}]})
+        slow = {
+            "request_id": "r2",
+            "text": "Hello?",
+            "webhook": {"url": receiver.url},
+            "options": {"pace": 1},
+        }
+        status, body = await call(
+            session, "POST", f"{base}/batches", {"batch_id": "b1", "requests": [slow, {"text": "?"}]}
+        )
         assert status == 202
         assert body["results"][0]["accepted"] is not None
         assert (await state_is(session, f"{base}/requests/r2", "armed"))["tries"] == []
@@ -97,7 +109,12 @@ async def test_a_death_between_outcome_and_delivery(tmp_path):
             return web.Response()
 
         receiver.answers = [never]
-        ask = {"request_id": "r1", "text": "Hello?", "webhook": {"url": receiver.url}, "options": {"words": 5}}
+        ask = {
+            "request_id": "r1",
+            "text": "Hello?",
+            "webhook": {"url": receiver.url},
+            "options": {"words": 5},
+        }
         await call(session, "POST", f"{base}/requests", ask)
         await receiver.posts_are(1)
         await server.kill()

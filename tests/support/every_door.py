@@ -144,8 +144,11 @@ class Doors:
         reading = self._reading(reader)
         headers = {"Accept": SSE, **({"Last-Event-ID": reading.cursor} if reading.cursor else {})}
         async with self._get(f"/v1/requests/{self._request_id}/events", headers) as response:
-            if response.status == 204:
-                return self._ended(reader, reading)
+            if (
+                response.status == 204
+            ):  # the line broke between the last event and the word that it was the last
+                reader.text = reading.transcript.text
+                return True
             async for frame in frames_of(response):
                 reading.sse(frame)
                 if self._ended(reader, reading):

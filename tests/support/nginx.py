@@ -39,6 +39,10 @@ events {{ worker_connections 512; }}
 http {{
   access_log {folder}/access.log;
 {temporary}
+{servers}
+}}
+"""
+PLAIN = """\
   server {{
     listen 127.0.0.1:{port};
     location / {{
@@ -46,7 +50,6 @@ http {{
     }}
 {sockets}{more}
   }}
-}}
 """
 SOCKET = """\
     location {path} {{
@@ -64,15 +67,23 @@ class Nginx:
     """One nginx. An async context manager: entered it listens on `port`, left it is gone."""
 
     def __init__(
-        self, folder: Path, upstream_port: int, conf: str = "", *, sockets: Sequence[str] = SOCKETS
+        self,
+        folder: Path,
+        upstream_port: int,
+        conf: str = "",
+        *,
+        sockets: Sequence[str] = SOCKETS,
+        servers: str | None = None,
     ) -> None:
         """`conf` are further lines for the `server` block, such as another `location`; `sockets` are locations with the
-        upgrade headers, in nginx's own words (`/ws`, `= /v1/responses`)."""
+        upgrade headers, in nginx's own words (`/ws`, `= /v1/responses`). `servers`: what is in the `http` block in place of all that, with PORT and
+        UPSTREAM where the ports belong."""
         self.folder = folder
         self.port = 0
         self._upstream_port = upstream_port
         self._more = conf
         self._sockets = sockets
+        self._servers = servers
         self._process: Process | None = None
 
     async def __aenter__(self) -> Self:
@@ -154,11 +165,16 @@ class Nginx:
 
     def _configuration(self) -> str:
         sockets = "".join(SOCKET.format(path=path, upstream=self._upstream_port) for path in self._sockets)
+        if self._servers is None:
+            servers = PLAIN.format(
+                port=self.port, upstream=self._upstream_port, sockets=sockets, more=self._more
+            )
+        else:
+            servers = self._servers.replace("PORT", str(self.port)).replace(
+                "UPSTREAM", str(self._upstream_port)
+            )
         return CONFIGURATION.format(
             folder=self.folder,
             temporary="\n".join(f"  {name}_temp_path {self.folder}/{name};" for name in TEMPORARY),
-            port=self.port,
-            upstream=self._upstream_port,
-            sockets=sockets,
-            more=self._more,
+            servers=servers,
         )

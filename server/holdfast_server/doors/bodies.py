@@ -12,6 +12,7 @@ import re
 from typing import Any, Final, TypeVar
 
 import msgspec
+from aiohttp import hdrs
 
 from holdfast_protocol.codec import check_plain
 from holdfast_protocol.limits import COMMAND_BYTES_MAX, ID_PATTERN
@@ -36,6 +37,8 @@ T = TypeVar("T")
 
 async def read_bytes(visit: Visit) -> bytes:
     """The body. Raises: Refused."""
+    if visit.request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() not in ("identity", ""):
+        raise Refused(415, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
     try:
         async with asyncio.timeout(BODY_S):
             return await visit.request.read()

@@ -8,7 +8,7 @@ machine: otherwise a page whose own name was made to point here would count as o
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -72,3 +72,18 @@ def is_own_name(host: str) -> bool:
     except ValueError:
         return False
     return name is not None and is_loopback_name(name.rstrip("."))
+
+
+def hides_body(headers: Mapping[str, str]) -> bool:
+    """Whether there is a body behind a WebSocket handshake: so a second request is hidden from what stands in front."""
+    if headers.get("Upgrade", "").strip().lower() != "websocket":
+        return False
+    return "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"
+
+
+def is_foreign_pages(headers: Mapping[str, str]) -> bool:
+    """Whether a page of another site has its browser fetch this without saying which page it is, as it does for images and
+    frames. Nothing of it could be read, but it would hold places. A link that somebody follows is none of this."""
+    if "Origin" in headers or headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin"):
+        return False
+    return (headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest")) != ("navigate", "document")

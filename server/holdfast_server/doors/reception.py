@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -28,7 +28,7 @@ from holdfast_server.stores.base import Owner
 
 from .answers import Outgoing, gone
 from .gate import Bucket
-from .origins import Origins, is_own_name
+from .origins import Origins, hides_body, is_foreign_pages, is_own_name
 from .outside import HOST, Outside
 from .refusal import FORESEEN, Refused, refused_of, response_of
 from .tickets import Tickets
@@ -197,6 +197,8 @@ class Reception:
             raise Refused(421, "wrong_host", "This server answers to its own names only.")
         if host is not None and not HOST.fullmatch(host):
             raise Refused(400, "malformed", "The Host header names no host.")
+        if hides_body(request.headers):
+            raise Refused(400, "malformed", "A WebSocket handshake has no body.")
         if is_foreign_pages(request.headers):
             raise Refused(403, "origin", "Pages of other sites may not use the server.")
         if not self._origins.permit(request.headers.get(hdrs.ORIGIN), host):
@@ -297,14 +299,6 @@ class Reception:
         now = asyncio.get_running_loop().time()
         for limit in list(self._waits):
             limit.reschedule(now)
-
-
-def is_foreign_pages(headers: Mapping[str, str]) -> bool:
-    """Whether a page of another site has its browser fetch this without saying which page it is, as it does for images and
-    frames. Nothing of it could be read, but it would hold places. A link that somebody follows is none of this."""
-    if hdrs.ORIGIN in headers or headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin"):
-        return False
-    return (headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest")) != ("navigate", "document")
 
 
 def bearer(request: web.BaseRequest) -> str | None:

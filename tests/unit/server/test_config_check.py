@@ -12,6 +12,7 @@ def loaded(tmp_path, text):
     return load(file, environ={})
 
 
+WEBHOOK_SECRET = "whsec_" + "A" * 43 + "="
 TOKENS = '[identity]\nkind = "tokens"\n'
 
 
@@ -34,6 +35,11 @@ TOKENS = '[identity]\nkind = "tokens"\n'
         ('[agents.x]\nkind = "openai_chat"\nmodel = "m"\nbase_url = "ftp://h/"', "agents.x.base_url:"),
         ('agent_files = ["nowhere.py"]', "agent_files[0]:"),
         ('default_agent = "nobody"', "default_agent:"),
+        ('[webhooks]\nsecrets = ["sesame"]', "webhooks.secrets[0]:"),
+        ('[webhooks]\nsecrets = ["whsec_c2hvcnQ="]', "webhooks.secrets[0]:"),
+        (f"[webhooks]\nsecrets = {[WEBHOOK_SECRET] * 9}", "webhooks.secrets:"),
+        ('[webhooks]\nallowed_hosts = ["inside", "https://inside/"]', "webhooks.allowed_hosts[1]:"),
+        ('[webhooks]\nallowed_hosts = ["10.0.0.0/8"]', "webhooks.allowed_hosts[0]:"),
     ],
 )
 def test_what_cannot_work_is_refused_with_its_path(tmp_path, text, says):
@@ -86,3 +92,11 @@ def test_addresses_are_shown_without_their_passwords(tmp_path):
     text = '[agents.x]\nkind = "openai_chat"\nmodel = "m"\nbase_url = "http://u:pw@h/v1"'
     shown = show(loaded(tmp_path, text))
     assert shown["agents"]["x"]["base_url"] == "http://***@h/v1"
+
+
+def test_webhooks_are_set_up(tmp_path):
+    """Secrets old and new, and hosts by name and number, are taken; no secret is shown."""
+    hosts = '["inside", "10.0.0.1", "fd00::1", "[fd00::2]"]'
+    config = loaded(tmp_path, f'[webhooks]\nsecrets = ["{WEBHOOK_SECRET}"]\nallowed_hosts = {hosts}')
+    check(config, {})
+    assert WEBHOOK_SECRET not in str(show(config))

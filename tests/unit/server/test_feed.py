@@ -1,5 +1,7 @@
 """The feed: whole rows with rising versions, and a place for every cursor."""
 
+import asyncio
+
 from holdfast_protocol.pushes import FeedChat
 from holdfast_protocol.replies import ChatRow
 from holdfast_server import feed as module
@@ -77,3 +79,27 @@ async def test_watched_rings_stay_and_of_the_others_the_latest_used(bench, monke
     for number in range(2):
         feed.place(Owner("", f"other{number}"), None)
     assert feed.place(ADA, cursors[ADA]).reset == "unknown_epoch"
+
+
+async def test_a_ring_is_held_until_the_last_lets_go(bench):
+    """Two watch one user; the one that goes leaves the ring to the other."""
+    for _ in range(2):
+        bench.feed.hold(ADA)
+    bench.feed.let_go(ADA)
+    assert set(bench.feed._watched) == {ADA}
+    bench.feed.let_go(ADA)
+    assert (bench.feed._watched, set(bench.feed._unwatched)) == ({}, {ADA})
+
+
+async def test_waiting_for_an_entry(bench):
+    """It is for a level: at once if there is more, else when it comes; who gives up leaves nothing."""
+    offset = bench.feed.tail(ADA)
+    waiting, given_up = (asyncio.ensure_future(bench.feed.wait(ADA, offset)) for _ in range(2))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    bench.feed.chat_changed(ADA, CHAT)
+    await waiting
+    await bench.feed.wait(ADA, offset)
+    assert not bench.feed._waiters

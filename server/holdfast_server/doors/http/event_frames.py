@@ -65,7 +65,7 @@ class Sse:
     """Server-sent events: `event` is the kind, `id` the cursor behind it, `data` its JSON."""
 
     media = SSE
-    opening = b"retry: %d\n\n" % RETRY_MS
+    opening = b"retry: %d\n" % RETRY_MS
 
     def event(self, event: Event, cursor: str | None) -> bytes:
         return _frame(kind_of(event), _encode(plain(event)), cursor)

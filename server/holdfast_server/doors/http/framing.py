@@ -39,8 +39,8 @@ def media_of(asked: Asked, default: str) -> str:
 
 
 def opening(media: str) -> bytes:
-    """What a stream begins with."""
-    return b"retry: %d\n\n" % RETRY_MS if media == SSE else b""
+    """What a stream begins with: a line of its first event, for some parsers take an event without data for a broken one."""
+    return b"retry: %d\n" % RETRY_MS if media == SSE else b""
 
 
 def frame(media: str, kind: str, value: Any, cursor: str) -> bytes:

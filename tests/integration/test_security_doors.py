@@ -1,0 +1,199 @@
+"""What a stranger, another user, a foreign page or a reader that takes nothing can do to the HTTP doors: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientSession, web
+
+from holdfast_server.app import Node
+from tests.integration.test_security import config
+from tests.support.cast import cast_toml, play
+from tests.support.serving import Server
+
+TOKENS = """
+[doors]
+dialects = true
+[identity]
+kind = "tokens"
+[[identity.tokens]]
+token = "ann-token"
+user = "ann"
+[[identity.tokens]]
+token = "bob-token"
+user = "bob"
+"""
+
+
+class Caller:
+    """One user's calls to a server."""
+
+    def __init__(self, server: Server, http: ClientSession, user: str | None) -> None:
+        self._base = f"http://127.0.0.1:{server.port}"
+        self._http = http
+        self._headers = {} if user is None else {"Authorization": f"Bearer {user}-token"}
+
+    async def call(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, str]:
+        """The status, and the whole body as text."""
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        sent = {**self._headers, **(headers or {})}
+        async with self._http.request(method, self._base + path, data=data, headers=sent) as response:
+            return response.status, await response.text()
+
+
+@asynccontextmanager
+async def serving(folder: Path, toml: str = TOKENS) -> AsyncIterator[tuple[Server, ClientSession]]:
+    """A real server with the agents that say what they are told."""
+    async with Server(folder, toml=cast_toml(extra=toml)) as server, ClientSession() as http:
+        yield server, http
+
+
+# Paths with an id: {r} is a request that has ended, {w} one that waits for a decision, {c} a chat, {m} a question, {b} a batch.
+STRANGERS: list[tuple[str, str, Any]] = [
+    ("GET", "/v1/requests/{r}", None),
+    ("GET", "/v1/requests/{r}?wait=1", None),
+    ("GET", "/v1/requests/{w}/events", None),
+    ("GET", "/v1/requests/{r}/events?format=sse", None),
+    ("GET", "/v1/requests/{r}/events?format=ndjson&cursor=0-0.00000000", None),
+    ("POST", "/v1/requests/{w}/cancel", None),
+    ("POST", "/v1/requests/{r}/cancel?owner=ann", None),
+    ("POST", "/v1/requests/{w}/decide", {"wait_id": "w", "digest": "d", "decision": True}),
+    ("GET", "/v1/requests/{r}/inspect", None),
+    ("GET", "/v1/requests/{r}/inspect?owner=ann", None),
+    ("GET", "/v1/requests/{r}/log", None),
+    ("GET", "/v1/requests/{r}/log?owner=ann", None),
+    ("GET", "/v1/requests/{r}/webhooks", None),
+    ("POST", "/v1/requests/{r}/webhooks/redeliver", None),
+    ("GET", "/v1/requests?everyone=true", None),
+    ("GET", "/v1/requests?chat_id={c}", None),
+    ("GET", "/v1/chats/{c}", None),
+    ("PATCH", "/v1/chats/{c}", {"title": "mine"}),
+    ("POST", "/v1/chats/{c}/restore", None),
+    ("GET", "/v1/chats/{c}/messages", None),
+    ("DELETE", "/v1/chats/{c}/messages/{m}", None),
+    ("DELETE", "/v1/chats/{c}", None),
+    ("GET", "/v1/search?q={c}", None),
+    ("GET", "/v1/batches/{b}", None),
+    ("GET", "/v1/batches/{b}/results", None),
+    ("POST", "/v1/batches/{b}/cancel", None),
+    ("DELETE", "/v1/batches/{b}", None),
+    ("GET", "/v1/responses/resp_{r}", None),
+    ("GET", "/v1/responses/resp_{r}?stream=true&starting_after=1", None),
+    ("GET", "/v1/responses/resp_{r}/input_items", None),
+    ("POST", "/v1/responses/resp_{w}/cancel", None),
+    ("DELETE", "/v1/responses/resp_{r}", None),
+    ("POST", "/v1/responses", {"input": "x", "previous_response_id": "resp_{r}"}),
+    ("POST", "/v1/responses", {"input": "x", "conversation": "conv_{c}"}),
+    ("GET", "/v1/chat/completions/chatcmpl-{r}", None),
+    ("GET", "/v1/chat/completions/chatcmpl-{w}?stream=true", None),
+    ("DELETE", "/v1/chat/completions/chatcmpl-{r}", None),
+    ("GET", "/v1/conversations/conv_{c}", None),
+    ("POST", "/v1/conversations/conv_{c}", {"metadata": {"title": "mine"}}),
+    ("GET", "/v1/conversations/conv_{c}/items", None),
+    ("POST", "/v1/conversations/conv_{c}/items", {"items": []}),
+    ("GET", "/v1/conversations/conv_{c}/items/msg_{m}", None),
+    ("DELETE", "/v1/conversations/conv_{c}/items/msg_{m}", None),
+    ("DELETE", "/v1/conversations/conv_{c}", None),
+    ("GET", "/v1/models/{c}", None),
+    ("GET", "/api/chat/{c}/stream", None),
+    ("POST", "/api/chat/{c}/stop", None),
+    ("POST", "/api/chat/{c}/stop", {"activeStreamId": "{w}"}),
+    ("GET", "/api/chat/{c}/messages", None),
+    ("GET", "/api/chat/async/{r}/status", None),
+    ("DELETE", "/api/chat/async/{w}", None),
+    ("GET", "/ai-demo/workflow/stream/{r}", None),
+    ("GET", "/ai-demo/workflow/status/{r}", None),
+    ("GET", "/chat/task/{r}", None),
+    ("GET", "/api/requests/{r}/status", None),
+    ("GET", "/requests/{r}/stream", None),
+    ("GET", "/api/requests/{r}/stream", None),
+    ("DELETE", "/v1/requests/{w}", None),
+]
+
+NAMES = {"r": "rrrrrrrr", "w": "wwwwwwww", "c": "cccccccc", "m": "mmmmmmmm", "b": "bbbbbbbb"}
+ABSENT = {mark: name.replace(name[0], f"x{name[0]}")[:8] for mark, name in NAMES.items()}
+
+
+def about(value: Any, names: dict[str, str]) -> Any:
+    """The call about these."""
+    text = json.dumps(value)
+    for mark, name in names.items():
+        text = text.replace(f"{{{mark}}}", name)
+    return json.loads(text)
+
+
+async def seed(ann: Caller) -> None:
+    """What is ann's."""
+    plain = {"request_id": NAMES["r"], "text": play("t", ("text", "said"))}
+    assert (await ann.call("POST", "/v1/requests", plain, {"Prefer": "wait=20"}))[0] == 200
+    waits = {
+        "request_id": NAMES["w"], "chat_id": NAMES["c"], "message_id": NAMES["m"],
+        "text": play("t", ("wait", {"question": "May I?"})),
+    }  # fmt: skip
+    assert '"waiting"' in (await ann.call("POST", "/v1/requests", waits, {"Prefer": "wait=20"}))[1]
+    batch = {"batch_id": NAMES["b"], "requests": [{"text": play("t", ("text", "one"))}]}
+    assert (await ann.call("POST", "/v1/batches", batch))[0] in (200, 201, 202)
+
+
+async def seen(ann: Caller) -> list[tuple[int, str]]:
+    """Everything of ann's that could have been changed."""
+    paths = (
+        f"/v1/requests/{NAMES['w']}/log", f"/v1/requests/{NAMES['r']}/log", f"/v1/chats/{NAMES['c']}",
+        f"/v1/chats/{NAMES['c']}/messages", f"/v1/batches/{NAMES['b']}",
+    )  # fmt: skip
+    return [await ann.call("GET", path) for path in paths]
+
+
+async def test_what_is_not_yours_is_not_there_at_any_door(tmp_path: Path) -> None:
+    """Every call about another's request, chat, message or batch is answered as for one that nobody has, to the letter, and
+    changes nothing of it (I9); without a token all of them are answered alike."""
+    async with serving(tmp_path) as (server, http):
+        ann, bob, nobody = (Caller(server, http, user) for user in ("ann", "bob", None))
+        await seed(ann)
+        async with asyncio.timeout(15):
+            while '"done":1' not in (await ann.call("GET", f"/v1/batches/{NAMES['b']}"))[1]:
+                await asyncio.sleep(0.02)
+        before = await seen(ann)
+        for method, path, body in STRANGERS:
+            real = await bob.call(method, about(path, NAMES), about(body, NAMES))
+            absent = await bob.call(method, about(path, ABSENT), about(body, ABSENT))
+            told = absent[1]
+            for mark, name in NAMES.items():
+                told = told.replace(ABSENT[mark], name)
+            assert (absent[0], told) == real, (method, path)
+            refused = await nobody.call(method, about(path, NAMES), about(body, NAMES))
+            assert refused[0] == 401 and '"unauthenticated"' in refused[1], (method, path)
+        assert await seen(ann) == before
+
+
+def test_every_path_with_an_id_is_tried(tmp_path: Path) -> None:
+    """There is no path with a name in it that the table of strangers' calls leaves out."""
+    node = Node(config(tmp_path, **{"doors.dialects": True}))
+    app = web.Application()
+    node.entrance.add_routes(app)
+    routes = {
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource is not None and "{" in route.resource.canonical and route.method != "OPTIONS"
+    }
+    tried = web.Application()
+
+    async def nothing(request: web.Request) -> web.Response:
+        raise NotImplementedError
+
+    left = set()
+    for method, path in routes:
+        resource = tried.router.add_resource(path)
+        resource.add_route(method, nothing)
+        calls = [about(each, NAMES).partition("?")[0] for kind, each, _ in STRANGERS if kind == method]
+        if not any(resource.get_info()["pattern"].fullmatch(call) for call in calls):
+            left.add((method, path))
+    assert not left
