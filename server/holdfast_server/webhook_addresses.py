@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -24,10 +24,14 @@ PORTS_BELOW_1024: Final = (80, 443)
 
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
+_UNICAST: Final = IPv6Network("2000::/3")  # all that is given out of IPv6; the rest is special, or will be
+_NOT_PUBLIC: Final = (
+    IPv4Network("168.63.129.16/32"),  # one cloud's own services, under a public address
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),  # relays that are no more
+    IPv6Network("3fff::/20"),  # for examples
+)
 _NAT64: Final = IPv6Network("64:ff9b::/96")
-_LOCAL_NAT64: Final = IPv6Network(
-    "64:ff9b:1::/48"
-)  # a network's own; where its packets end only that network knows
 
 
 class Target(NamedTuple):
@@ -93,7 +97,14 @@ class Reach:
         address = _meant(address)
         if address.is_multicast or address.is_unspecified or address.is_link_local:
             return False  # link-local is where clouds hand out a machine's own credentials
-        return self._allow_private or (address.is_global and address not in _LOCAL_NAT64)
+        return self._allow_private or _is_public(address)
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether it is one of the public Internet; the library's own table is as old as the interpreter."""
+    if isinstance(address, IPv6Address) and address not in _UNICAST:
+        return False
+    return address.is_global and not any(address in network for network in _NOT_PUBLIC)
 
 
 def _meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

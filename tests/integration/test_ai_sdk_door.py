@@ -37,7 +37,7 @@ async def test_an_answer_is_streamed_as_the_ai_sdk_has_it(ann):
     """The headers name the protocol and the request, the message has the request's id, and the stream ends with [DONE]."""
     async with ann.ask("c1", HELLO) as response:
         assert response.status == 200
-        assert response.headers["content-type"] == "text/event-stream"
+        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
         assert response.headers["x-vercel-ai-ui-message-stream"] == "v1"
         assert response.headers["x-accel-buffering"] == "no"
         assert "no-cache" in response.headers["cache-control"]

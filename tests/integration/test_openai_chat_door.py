@@ -72,7 +72,7 @@ async def test_a_completion_streams(rig, include_usage):
         log = await rig.newest()
         assert log.record.append_only
         assert stream.response.headers["x-request-id"] == log.key.request_id
-        assert stream.response.headers["content-type"] == "text/event-stream"
+        assert stream.response.headers["content-type"] == "text/event-stream; charset=utf-8"
         await rig.answer(log.key.request_id, "One ", "two.")
         chunks = [chunk async for chunk in stream]
         texts = [chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices]

@@ -328,3 +328,25 @@ async def test_a_wait_ends_when_the_caller_goes(http):
                 await response.read()
         await asyncio.wait_for(ended.wait(), 30)
         assert not log.sealed
+
+
+async def test_closing_in_the_moment_in_which_a_wait_runs_out():
+    """A wait that ends by itself just then is no reason not to close."""
+    reception = Hall().reception
+    waiting = asyncio.create_task(reception.within(asyncio.Event().wait(), 0.005))
+    await asyncio.sleep(0)
+    (limit,) = reception._waits
+    closed = asyncio.get_running_loop().create_future()
+
+    def close():
+        try:
+            reception.close()
+        except RuntimeError as error:
+            closed.set_exception(error)
+        else:
+            closed.set_result(None)
+
+    # In the same turn of the loop, right behind the wait's own end, which the waiting task has not seen yet.
+    asyncio.get_running_loop().call_at((limit.when() or 0) + 1e-6, close)
+    await closed
+    assert await waiting is False

@@ -19,7 +19,7 @@ from holdfast_server.listening import listen
 
 SCRIPT = b"export const greeting = 'hello';\n" * 40
 BR = b"these bytes stand for brotli's"
-GZ = gzip.compress(SCRIPT)
+GZ = gzip.compress(SCRIPT, mtime=0)
 HTML = b"<!doctype html><title>Holdfast</title>\n"
 
 
@@ -30,7 +30,7 @@ def built_page(tmp_path: Path) -> Path:
     (page / ".vite").mkdir()
     for name, body in {
         "index.html": HTML,
-        "index.html.gz": gzip.compress(HTML),
+        "index.html.gz": gzip.compress(HTML, mtime=0),
         "diagram.html": b"<!doctype html><title>Diagram</title>\n",
         "icon.svg": b"<svg/>",
         "app.webmanifest": b"{}",

@@ -32,11 +32,11 @@ class DialectsRig(HttpRig):
 
     async def bare_pen(self, request_id: str) -> Pen:
         """The pen of a submitted request, with nothing written."""
-        pen: Any = None
-        while pen is None or pen.request_id != request_id:
+        found: Any = None
+        while found is None or found.log.key.request_id != request_id:
             await self.store.claimable()
             found = await self.store.claim()
-            pen = Pen(self, found.log) if found is not None else None  # type: ignore[arg-type]
+        pen: Any = Pen(self, found.log)  # type: ignore[arg-type]
         pen._claim, pen._writer = found, self.store.writer(found)
         return pen  # type: ignore[no-any-return]
 

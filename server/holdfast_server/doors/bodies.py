@@ -29,8 +29,14 @@ BODY_S: Final = 30.0
 DEPTH_MAX: Final = 32
 """Nesting of a body: twice what free values may have, which lie a few levels deep in it."""
 
+VALUES_MAX: Final = 100_000
+"""Values in a body, and brackets: ten thousand messages with all their fields have as many. A body of nothing but brackets
+would hold everybody up for a second."""
+
 KEY_CHARS_MAX: Final = 255
 """As the draft of the header has it, and more than any library makes."""
+
+_TOO_MANY: Final = (413, "too_large", f"A body may hold {VALUES_MAX} values; send fewer.")
 
 T = TypeVar("T")
 
@@ -58,14 +64,34 @@ async def read_json(visit: Visit, kind: type[T], *, empty: T | None = None) -> T
 
 def decode(raw: bytes | str, kind: type[T]) -> T:
     """JSON text as a value of that type. Raises: Refused, ProtocolError."""
+    if _brackets(raw) > VALUES_MAX:
+        raise Refused(*_TOO_MANY)
     try:
         plain = msgspec.json.decode(raw)
     except RecursionError:
         raise Refused(400, "too_deep", "The JSON is nested too deeply; flatten it.") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Refused(400, "malformed", "The body is not valid JSON; send one JSON value in UTF-8.") from None
+    _check_count(plain)
     check_plain(plain, DEPTH_MAX)
     return convert(plain, kind)
+
+
+def _brackets(raw: bytes | str) -> int:
+    """Lists and objects at most; those in texts are counted too, for this must be quicker than reading it."""
+    if isinstance(raw, str):
+        return raw.count("[") + raw.count("{")
+    return raw.count(b"[") + raw.count(b"{")
+
+
+def _check_count(plain: Any) -> None:
+    """Refuse what has too many values, before anything looks at each. Raises: Refused."""
+    level, count = [plain], 0
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        count += sum(map(len, level))
+        if count > VALUES_MAX:
+            raise Refused(*_TOO_MANY)
+        level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
 
 
 def convert(plain: Any, kind: type[T]) -> T:

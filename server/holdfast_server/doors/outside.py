@@ -19,9 +19,6 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 HOST: Final = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
 """What a server can be called: a name or a numeric address, and perhaps a port."""
 
-NAMELESS: Final = "localhost"
-"""For a request without Host, of HTTP/1.0; the library would ask a name server, and everybody would wait for that."""
-
 HOPS_MAX: Final = 10
 """Addresses looked at in one X-Forwarded-For: longer chains are somebody's game."""
 
@@ -61,7 +58,7 @@ class Outside:
         """What absolute addresses in an answer begin with; no slash at its end."""
         if self._public_url is not None:
             return self._public_url
-        scheme, host = request.scheme, request.headers.get("Host") or NAMELESS
+        scheme, host = request.scheme, request.host
         if self._trusts(request.remote or ""):
             told = _last(request, "X-Forwarded-Proto").lower()
             scheme = told if told in ("http", "https") else scheme

@@ -12,6 +12,7 @@ The end of a connection ends the handler's waiting and nothing else (I5).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from holdfast_server.identity import Identity
 from holdfast_server.readers import Readers
 from holdfast_server.stores.base import Owner
 
-from .answers import Outgoing, gone
+from .answers import Outgoing, gone, weight_of
 from .gate import Bucket
 from .origins import Origins, hides_body, is_foreign_pages, is_own_name
 from .outside import HOST, Outside
@@ -165,10 +166,7 @@ class Reception:
             owner, operator = self._admit(request, ticket=ticket)
             self._take(owner)
             held = owner
-            response = await call(Visit(request, owner, operator, self))
-            if isinstance(response, web.Response) and not response.prepared:
-                self._share(request, response)
-                response = await self.outgoing.send(request, response, owner)
+            response = await self._answer(Visit(request, owner, operator, self), call)
         except ConnectionError:
             response = web.Response(status=499)  # nobody is there to read it
         except web.HTTPException as error:
@@ -185,6 +183,25 @@ class Reception:
         if not response.prepared:
             self._share(request, response)
         return response
+
+    async def _answer(self, visit: Visit, call: Call) -> web.StreamResponse:
+        """The answer; a large one is sent here, while it has its place. What only reads and finds no room is made anew once
+        there is: so that what waits weighs nothing."""
+        response = await call(visit)
+        size = weight_of(response)
+        if not size or visit.request.method != hdrs.METH_GET or self.outgoing.fits(visit.owner, size):
+            return await self._send(visit, response)
+        del response
+        async with self.outgoing.room(visit.owner, size):
+            return await self._send(visit, await call(visit), has_room=True)
+
+    async def _send(
+        self, visit: Visit, response: web.StreamResponse, *, has_room: bool = False
+    ) -> web.StreamResponse:
+        if not isinstance(response, web.Response) or not weight_of(response):
+            return response
+        self._share(visit.request, response)
+        return await self.outgoing.send(visit.request, response, visit.owner, has_room=has_room)
 
     def _admit(self, request: web.Request, *, ticket: bool) -> tuple[Owner, bool]:
         """Whose call it is. Raises: Refused."""
@@ -298,7 +315,8 @@ class Reception:
         self.closed = True
         now = asyncio.get_running_loop().time()
         for limit in list(self._waits):
-            limit.reschedule(now)
+            with contextlib.suppress(RuntimeError):  # one that runs out in this very moment says no
+                limit.reschedule(now)
 
 
 def bearer(request: web.BaseRequest) -> str | None:

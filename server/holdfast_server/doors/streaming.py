@@ -22,9 +22,25 @@ from .answers import PIECE_BYTES, SMALL_BYTES, ReaderGone, abort, finish, write
 from .reception import Visit
 from .refusal import Refused
 
-__all__ = ["NDJSON", "PIECE_BYTES", "SPAN_EVENTS_MAX", "SSE", "EventStream", "ReaderGone", "follow", "pieces", "wait_beyond", "wait_sealed", "wait_until"]
+__all__ = [
+    "NDJSON",
+    "PIECE_BYTES",
+    "SPAN_EVENTS_MAX",
+    "SSE",
+    "EventStream",
+    "ReaderGone",
+    "follow",
+    "pieces",
+    "wait_answered",
+    "wait_beyond",
+    "wait_sealed",
+    "wait_until",
+]
 
 SSE: Final = "text/event-stream"
+_SENT: Final = {
+    SSE: f"{SSE}; charset=utf-8"
+}  # it always is; but some clients take what is not said for Latin-1
 NDJSON: Final = "application/x-ndjson"
 
 SPAN_EVENTS_MAX: Final = 256
@@ -53,7 +69,8 @@ class EventStream:
         self._wait_s = visit.reception.settings.no_progress_s
         shared = visit.reception.shared(visit.request)
         self.response = web.StreamResponse(
-            status=status, headers={**shared, **HEADERS, hdrs.CONTENT_TYPE: media, **(headers or {})}
+            status=status,
+            headers={**shared, **HEADERS, hdrs.CONTENT_TYPE: _SENT.get(media, media), **(headers or {})},
         )
 
     async def __aenter__(self) -> Self:
@@ -71,14 +88,14 @@ class EventStream:
         return isinstance(error, ConnectionError)
 
     async def write(self, data: bytes) -> None:
-        """Send these bytes. A reader of a large piece for which there is no room now breaks off as a slow one does, and
-        comes back. Raises: ReaderGone."""
+        """Send these bytes. A large piece waits until there is room for it among its user's; where there is none
+        in time, the reader is let go as a slow one is. Raises: ReaderGone."""
         request = self.visit.request
         if len(data) <= SMALL_BYTES:
             await write(request, self.response, data, self._wait_s)
             return
         try:
-            with self.visit.reception.outgoing.weighed(self.visit.owner, len(data)):
+            async with self.visit.reception.outgoing.room(self.visit.owner, len(data)):
                 await write(request, self.response, data, self._wait_s)
         except Refused:
             abort(request)
@@ -152,6 +169,18 @@ async def wait_until(
 async def wait_sealed(visit: Visit, log: Log, seconds: float) -> bool:
     """Wait for the outcome, so long at most; whether it is there."""
     return await wait_until(visit, lambda: log.sealed or log.erased, log.wait_sealed, seconds) and log.sealed
+
+
+async def wait_answered(visit: Visit, log: Log, seconds: float) -> bool:
+    """Wait for the outcome, so long at most; whether it is there. A run that waits for a person may do so for days: who waits
+    in silence is then let go at once, to be told that it goes on without him."""
+    await wait_until(
+        visit,
+        lambda: log.sealed or log.erased or log.status == "waiting",
+        lambda: log.wait(log.tail),
+        seconds,
+    )
+    return log.sealed
 
 
 async def wait_beyond(visit: Visit, log: Log, offset: int, seconds: float) -> bool:

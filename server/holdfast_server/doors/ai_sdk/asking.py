@@ -120,9 +120,21 @@ class Asking:
         if last is None:
             return None
         rows, _ = await self._requests.list_requests(owner, False, chat_id, 1, None)
-        if not rows or rows[0].message_id != last:
+        if rows:
+            answer = rows[0].request_id if rows[0].message_id == last else None
+        else:
+            answer = await self._kept_answer(owner, chat_id, last)
+        return None if answer is None else await self._requests.find(owner, answer)
+
+    async def _kept_answer(self, owner: Owner, chat_id: str, last: str) -> str | None:
+        """The answer to the chat's last question that the history keeps, when its journal is gone."""
+        try:
+            messages, _, _ = await self._requests.list_messages(owner, chat_id, 1, None)
+        except UnknownChat:
             return None
-        return await self._requests.find(owner, rows[0].request_id)
+        if messages and (messages[0].role, messages[0].parent_id) == ("assistant", last):
+            return messages[0].message_id
+        return None
 
     # -- whose history it is ---------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from holdfast_server.doors.lines import json_line
 from holdfast_server.journal import snapshot
 from holdfast_server.projections.ui_parts import Chunk
 from holdfast_server.projections.ui_stream import UiStreamProjection
@@ -55,4 +56,4 @@ class Telling:
 
 def sse(chunks: list[Chunk]) -> bytes:
     """The chunks as server-sent events."""
-    return b"".join(b"data: %b\n\n" % encode(chunk) for chunk in chunks)
+    return b"".join(b"data: %b\n\n" % json_line(chunk) for chunk in chunks)

@@ -18,7 +18,8 @@ from holdfast_protocol.events import Event, Unknown, kind_of
 from holdfast_protocol.limits import PAGE_BYTES_MAX
 from holdfast_protocol.replies import ResetReason
 from holdfast_protocol.rewrite import page_of
-from holdfast_server.doors.streaming import SPAN_EVENTS_MAX, EventStream, follow
+from holdfast_server.doors.lines import json_line
+from holdfast_server.doors.streaming import SPAN_EVENTS_MAX, EventStream, follow, pieces
 from holdfast_server.journal import Place, snapshot
 from holdfast_server.stores.log import Log
 
@@ -31,9 +32,6 @@ DOOR: Final = "http"
 FAR_EVENTS: Final = SPAN_EVENTS_MAX
 """A reader that is farther behind than one look of the stream is shown merged events: each keeps a place to come back to,
 but one for many."""
-
-BATCH_BYTES: Final = 32 * 1024
-"""Frames are made and written in pieces of about this: a snapshot is not there twice for a reader that takes it slowly."""
 
 RETRY_MS: Final = 1_000
 """How long EventSource waits before it comes back."""
@@ -68,13 +66,13 @@ class Sse:
     opening = b"retry: %d\n" % RETRY_MS
 
     def event(self, event: Event, cursor: str | None) -> bytes:
-        return _frame(kind_of(event), _encode(plain(event)), cursor)
+        return _frame(kind_of(event), json_line(plain(event)), cursor)
 
     def snapshot(self, reason: ResetReason) -> bytes:
-        return _frame("snapshot", _encode({"reason": reason}), None)
+        return _frame("snapshot", json_line({"reason": reason}), None)
 
     def caught_up(self, arrival: Arrival) -> bytes:
-        return _frame("caught_up", _encode(arrival), arrival.cursor)
+        return _frame("caught_up", json_line(arrival), arrival.cursor)
 
     def gone(self) -> bytes:
         return _frame("gone", b"{}", None)
@@ -95,16 +93,16 @@ class Ndjson:
     opening = b""
 
     def event(self, event: Event, cursor: str | None) -> bytes:
-        return _encode({"cursor": cursor, "event": plain(event)}) + b"\n"
+        return json_line({"cursor": cursor, "event": plain(event)}) + b"\n"
 
     def snapshot(self, reason: ResetReason) -> bytes:
-        return _encode({"snapshot": reason}) + b"\n"
+        return json_line({"snapshot": reason}) + b"\n"
 
     def caught_up(self, arrival: Arrival) -> bytes:
-        return _encode({"caught_up": arrival}) + b"\n"
+        return json_line({"caught_up": arrival}) + b"\n"
 
     def gone(self) -> bytes:
-        return _encode({"gone": True}) + b"\n"
+        return json_line({"gone": True}) + b"\n"
 
 
 FORMATS: Final[dict[str, Format]] = {SSE: Sse(), NDJSON: Ndjson()}
@@ -144,7 +142,7 @@ async def write_log(stream: EventStream, log: Log, place: Place, form: Format) -
                 reset = "superseded"
                 break
             merged = log.tail - first > FAR_EVENTS
-            for piece in _frames(log, first, last, form, merged=merged):
+            for piece in pieces(_frames(log, first, last, form, merged=merged)):
                 await stream.write(piece)
             offset = last
             log.fold()  # moved on as it grows: the digest at the end then costs a step
@@ -168,34 +166,23 @@ async def _write_snapshot(stream: EventStream, log: Log, reason: ResetReason, fo
     tail = log.tail
     cursor = str(log.cursor(tail))
     events = snapshot(log)
-    pieces = [form.snapshot(reason)]
-    size = 0
-    for number, event in enumerate(events, 1):
-        frame = form.event(event, cursor if number == len(events) else None)
-        pieces.append(frame)
-        size += len(frame)
-        if size >= BATCH_BYTES:
-            await stream.write(b"".join(pieces))
-            pieces, size = [], 0
-    await stream.write(b"".join(pieces))
+
+    def frames() -> Iterator[bytes]:
+        yield form.snapshot(reason)
+        for number, event in enumerate(events, 1):
+            yield form.event(event, cursor if number == len(events) else None)
+
+    for piece in pieces(frames()):
+        await stream.write(piece)
     return tail
 
 
 def _frames(log: Log, first: int, last: int, form: Format, *, merged: bool) -> Iterator[bytes]:
-    """The frames of a range, some at a time."""
-    pieces: list[bytes] = []
-    size = 0
+    """The frames of a range, made as they are taken."""
     while first < last:
         shown = stretch(log, first, last, merged=merged)
         offset = first
         for event in shown.events:
             offset += event.span
-            frame = form.event(event, str(log.cursor(offset)))
-            pieces.append(frame)
-            size += len(frame)
-            if size >= BATCH_BYTES:
-                yield b"".join(pieces)
-                pieces, size = [], 0
+            yield form.event(event, str(log.cursor(offset)))
         first = shown.after
-    if pieces:
-        yield b"".join(pieces)

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from holdfast_server.doors.lines import json_line
+
 from .event_frames import RETRY_MS
 from .operations import NDJSON, SSE, Asked, TicketQuery
 from .preferences import preferred
@@ -45,7 +47,7 @@ def opening(media: str) -> bytes:
 
 def frame(media: str, kind: str, value: Any, cursor: str) -> bytes:
     """An object, whose `type` is `kind`, with the cursor behind it."""
-    data = msgspec.json.encode(value)
+    data = json_line(value)
     if media == SSE:
         return b"event: %s\nid: %s\ndata: %s\n\n" % (kind.encode(), cursor.encode(), data)
     return data + b"\n"

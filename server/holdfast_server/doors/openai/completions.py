@@ -15,9 +15,10 @@ from aiohttp import web
 from holdfast_protocol import events as ev
 from holdfast_server.doors.bodies import idempotent_id, read_json
 from holdfast_server.doors.http_desk import HttpDesk
+from holdfast_server.doors.lines import json_line
 from holdfast_server.doors.reception import Visit
 from holdfast_server.doors.refusal import Refused
-from holdfast_server.doors.streaming import EventStream, follow, wait_sealed
+from holdfast_server.doors.streaming import EventStream, follow, wait_answered
 from holdfast_server.journal import snapshot
 from holdfast_server.projections.base import Asked
 from holdfast_server.projections.completions import CompletionsProjection
@@ -47,7 +48,7 @@ _JSON: Final = msgspec.json.Encoder()
 
 def chunk(frame: dict[str, Any]) -> bytes:
     """A chunk as server-sent event."""
-    return b"data: " + _JSON.encode(frame) + b"\n\n"
+    return b"data: " + json_line(frame) + b"\n\n"
 
 
 def _whole(asked: Asked) -> CompletionsProjection:
@@ -78,7 +79,7 @@ class Completions:
         log, cancels = opened.log, ends_with_call(visit)
         if body.stream:
             return await self._follow(visit, log, include_usage=body.include_usage, cancels=cancels)
-        if not await wait_sealed(visit, log, self._desk.wait_max_s):
+        if not await wait_answered(visit, log, self._desk.wait_max_s):
             if cancels and visit.gone:
                 await self._delivering.cancel(log)
             raise _pending(log)

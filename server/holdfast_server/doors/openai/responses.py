@@ -13,9 +13,10 @@ from aiohttp import web
 
 from holdfast_server.doors.bodies import idempotent_id, read_json
 from holdfast_server.doors.http_desk import HttpDesk
+from holdfast_server.doors.lines import json_line
 from holdfast_server.doors.reception import Visit
 from holdfast_server.doors.refusal import Refused
-from holdfast_server.doors.streaming import EventStream, follow, wait_sealed
+from holdfast_server.doors.streaming import EventStream, follow, wait_answered
 from holdfast_server.projections.response_input import input_items
 from holdfast_server.reels import asked_of
 from holdfast_server.stores.base import UnknownRequest
@@ -36,7 +37,7 @@ _JSON: Final = msgspec.json.Encoder()
 def sse(frame: dict[str, Any]) -> bytes:
     """A stream event as server-sent event. There is no `id:`: OpenAI's own client falls over what would follow it."""
     kind: str = frame["type"]
-    return b"event: " + kind.encode() + b"\ndata: " + _JSON.encode(frame) + b"\n\n"
+    return b"event: " + kind.encode() + b"\ndata: " + json_line(frame) + b"\n\n"
 
 
 class Responses:
@@ -81,7 +82,7 @@ class Responses:
                 visit, log, await reel_after(log, None, extensions=creation.extensions), cancels=cancels
             )
         if not creation.background:
-            await wait_sealed(visit, log, self._desk.wait_max_s)
+            await wait_answered(visit, log, self._desk.wait_max_s)
             if cancels and visit.gone:
                 await self._delivering.cancel(log)
         return await self._show(visit, log)
