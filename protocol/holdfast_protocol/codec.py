@@ -15,7 +15,7 @@ import msgspec
 from .commands import Command, Decide, Submit, SubmitMany
 from .errors import ProtocolError
 from .events import Event, KnownEvent, Span, Time, Unknown
-from .limits import OPTIONS_DEPTH_MAX
+from .limits import OPTIONS_DEPTH_MAX, OPTIONS_VALUES_MAX
 from .pushes import Page, Push
 from .replies import Log, Messages, Reply
 from .transcript import TranscriptPart
@@ -127,8 +127,7 @@ class Codec:
         except RecursionError:
             raise ProtocolError("too_deep") from None
         try:
-            for value in _free_values(command):
-                check_plain(value)
+            check_plain(_free_values(command), OPTIONS_DEPTH_MAX + 1)
         except ProtocolError as error:
             error.ref = command.ref
             raise
@@ -225,13 +224,19 @@ def _free_values(command: Command) -> list[Any]:
 
 
 def check_depth(value: Any, depth_max: int = OPTIONS_DEPTH_MAX) -> None:
-    """Refuse a free-form value whose lists and objects are nested more than `depth_max` deep. Raises: ProtocolError
-    `too_deep`."""
+    """Refuse a free-form value whose lists and objects are nested more than `depth_max` deep, or hold more than
+    OPTIONS_VALUES_MAX values. Raises: ProtocolError `too_deep` or `too_large`."""
     level: list[Any] = [value]
+    count = 0
     for _ in range(depth_max + 1):
         level = [item for item in level if isinstance(item, dict | list)]
         if not level:
             return
+        count += sum(map(len, level))
+        if count > OPTIONS_VALUES_MAX:
+            raise ProtocolError(
+                "too_large", f"A free value may hold {OPTIONS_VALUES_MAX} values; send fewer."
+            )
         level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
     raise ProtocolError("too_deep")
 

@@ -37,6 +37,10 @@ for some providers keep more than a number in the id."""
 CALLS_PER_MESSAGE_MAX: Final = 128
 """Tool calls of one message; providers take no more tools than that."""
 
+OPTIONS_VALUES_MAX: Final = 100_000
+"""Values in a free-form value: a command of nothing but brackets would hold up everybody on the server while it is looked
+through."""
+
 SUBMITS_PER_COMMAND_MAX: Final = 100
 """Requests in one submit_many: one group commit, one reply of bounded size."""
 

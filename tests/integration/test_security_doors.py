@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import ClientSession, web
 
 from holdfast_server.app import Node
+from holdfast_server.webhook_addresses import Reach, UrlRefused
 from tests.integration.test_security import config
 from tests.support.cast import cast_toml, play
+from tests.support.http_door import HttpRig, http_serving
 from tests.support.serving import Server
 
 TOKENS = """
@@ -158,9 +162,8 @@ async def test_what_is_not_yours_is_not_there_at_any_door(tmp_path: Path) -> Non
     async with serving(tmp_path) as (server, http):
         ann, bob, nobody = (Caller(server, http, user) for user in ("ann", "bob", None))
         await seed(ann)
-        async with asyncio.timeout(15):
-            while '"done":1' not in (await ann.call("GET", f"/v1/batches/{NAMES['b']}"))[1]:
-                await asyncio.sleep(0.02)
+        results = await ann.call("GET", f"/v1/batches/{NAMES['b']}/results")  # waits for the last of them
+        assert results[0] == 200
         before = await seen(ann)
         for method, path, body in STRANGERS:
             real = await bob.call(method, about(path, NAMES), about(body, NAMES))
@@ -170,7 +173,7 @@ async def test_what_is_not_yours_is_not_there_at_any_door(tmp_path: Path) -> Non
                 told = told.replace(ABSENT[mark], name)
             assert (absent[0], told) == real, (method, path)
             refused = await nobody.call(method, about(path, NAMES), about(body, NAMES))
-            assert refused[0] == 401 and '"unauthenticated"' in refused[1], (method, path)
+            assert (refused[0], '"unauthenticated"' in refused[1]) == (401, True), (method, path)
         assert await seen(ann) == before
 
 
@@ -197,3 +200,117 @@ def test_every_path_with_an_id_is_tried(tmp_path: Path) -> None:
         if not any(resource.get_info()["pattern"].fullmatch(call) for call in calls):
             left.add((method, path))
     assert not left
+
+
+# -- what is sent ----------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_packed_is_refused_and_not_unpacked(tmp_path: Path) -> None:
+    """A body with a Content-Encoding is refused, and costs no more than one without, whoever sends it: 200 kB may stand
+    for 200 MB."""
+    bomb = gzip.compress(bytes(100_000_000), compresslevel=9)
+
+    def cpu_s(server: Server) -> float:
+        ticks = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+    async with serving(tmp_path) as (server, http):
+        ann, nobody = Caller(server, http, "ann"), Caller(server, http, None)
+        packed = {"Content-Encoding": "gzip"}
+        small = gzip.compress(b'{"text": "Hello?"}')
+        status, text = await ann.call("POST", "/v1/requests", small, packed)
+        assert (status, json.loads(text)["error"]["code"]) == (415, "unsupported_encoding")
+        spent = []
+        for headers in ({}, packed):
+            began = cpu_s(server)
+            for caller in (ann, nobody) * 4:
+                await caller.call("POST", "/v1/requests", bomb, headers)
+            spent.append(cpu_s(server) - began)
+        assert spent[1] < 10 * (spent[0] + 0.02)
+
+
+@pytest.mark.parametrize("value", ["[[[[[[[]]]]]]]", "0", "{}"])
+async def test_a_body_of_very_many_values_is_refused_before_it_is_read(tmp_path: Path, value: str) -> None:
+    """A body with more values than anybody means costs nobody else their turn."""
+    room = 900_000 // (len(value) + 1)
+    body = f'{{"text": "x", "options": {{"a": [{",".join([value] * room)}]}}}}'.encode()
+    rig = HttpRig(tmp_path)
+    async with http_serving(rig) as ann:
+        async with ann.open("POST", "/v1/requests", data=body) as response:
+            assert (response.status, (await response.json())["error"]["code"]) == (413, "too_large")
+        assert (await ann.call("POST", "/v1/requests", {"text": "[{" * 20_000})).status == 202
+
+
+async def exchange(port: int, request: bytes) -> bytes:
+    """What comes back for these bytes, up to the end of the head."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        async with asyncio.timeout(10):
+            return await reader.readuntil(b"\r\n\r\n")
+    finally:
+        writer.close()
+
+
+async def test_a_host_that_is_none_is_refused(tmp_path: Path) -> None:
+    """A Host header that cannot be read is the caller's mistake, and not an incident of ours."""
+    async with http_serving(HttpRig(tmp_path)) as ann:
+        body = b'{"request_id": "rrrr", "text": "x"}'
+        for host in (b"[", b"a b", b"a/b", b"a@b", b"\xff"):
+            head = b"POST /v1/requests HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer ann-token\r\nContent-Length: %d\r\n\r\n"
+            told = await exchange(ann.rig.port, head % (host, len(body)) + body)
+            assert told.startswith(b"HTTP/1.1 400 "), host
+        assert (await ann.call("GET", "/v1/requests/rrrr")).status == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/api/chat/ws"])
+async def test_a_handshake_with_a_body_is_refused(tmp_path: Path, path: str) -> None:
+    """A WebSocket handshake behind which bytes are announced is refused: what stands in front may take them for a body, and
+    we for frames."""
+    async with serving(tmp_path) as (server, _):
+        head = (
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nAuthorization: Bearer ann-token\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        )
+        for more in ("Content-Length: 20\r\n", "Transfer-Encoding: chunked\r\n"):
+            told = await exchange(server.port, f"{head}{more}\r\n0\r\n\r\n".encode())
+            assert told.startswith(b"HTTP/1.1 400 "), more
+        assert (await exchange(server.port, f"{head}\r\n".encode())).startswith(b"HTTP/1.1 101 ")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "script"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}, 200),
+        ({"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, 200),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Host": "evil.example"}, 421),
+        ({}, 200),
+    ],
+)
+async def test_foreign_pages_hold_none_of_our_places(
+    tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    """Where no token is needed, what the page of another site has its browser fetch is refused, though it could not read
+    it; a program, our own page and a link that somebody follows are served."""
+    async with http_serving(HttpRig(tmp_path, tokens=False)) as caller:
+        assert (await caller.call("GET", "/v1/requests", headers=headers)).status == status
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["::ffff:0:127.0.0.1", "fec0::1", "5f00::1", "3fff::1", "168.63.129.16", "192.88.99.1", "192.0.0.9"],
+)
+def test_webhooks_do_not_go_to_special_addresses(address: str) -> None:
+    """Addresses that are special in newer tables than the interpreter's, or public by their number alone, are refused as
+    they are written and as a name resolves to them."""
+    reach = Reach()
+    assert not reach.permits("receiver.example", address)
+    with pytest.raises(UrlRefused):
+        reach.target(f"https://[{address}]/" if ":" in address else f"https://{address}/")

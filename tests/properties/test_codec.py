@@ -351,3 +351,16 @@ def test_what_is_no_page_of_messages_is_refused(codec: Codec, messages: Any) -> 
     page = {"type": "messages", "ref": 1, "messages": messages}
     frame = msgpack.packb(page) if codec.binary else json.dumps(page).encode()
     assert isinstance(message_or_refusal(codec, frame), ProtocolError)
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=str)
+def test_a_command_of_nothing_but_brackets_is_refused(codec):
+    """Free values are bounded in number, all those of a command together, before anything looks at each of them."""
+    many = [[] for _ in range(60_000)]
+    requests = [{"text": "x", "options": {"a": many}} for _ in range(2)]
+    frame = codec._module.encode({"type": "submit_many", "ref": 7, "requests": requests})
+    with pytest.raises(ProtocolError) as refused:
+        codec.decode_command(frame)
+    assert (refused.value.code, refused.value.ref) == ("too_large", 7)
+    del requests[1]
+    codec.decode_command(codec._module.encode({"type": "submit_many", "ref": 7, "requests": requests}))

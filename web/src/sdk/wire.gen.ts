@@ -18,6 +18,7 @@ export const LIMITS = {
   "options_depth_max": 16,
   "call_chars_max": 4096,
   "calls_per_message_max": 128,
+  "options_values_max": 100000,
   "submits_per_command_max": 100,
   "probes_per_command_max": 200,
   "list_limit_max": 200,

@@ -79,9 +79,9 @@ async def _stream(visit: Visit, log: Log, *, reset_steps: bool) -> web.StreamRes
     stream = EventStream(visit, headers={**STREAM, "x-request-id": log.key.request_id})
     try:
         async with stream:
-            await stream.write(sse(telling.begin()))
+            await stream.write_all(sse([chunk]) for chunk in telling.begin())
             async for first, last in follow(stream, log, telling.cursor, DOOR):
-                await stream.write(sse(telling.take(first, last)))
+                await stream.write_all(sse([chunk]) for chunk in telling.take(first, last))
                 if telling.ended:
                     break
             await stream.write(sse(telling.last()))

@@ -198,14 +198,18 @@ class _Socket:
     # -- streams ---------------------------------------------------------------------------------------------
 
     async def _follow(self, stream: Stream) -> None:
-        """A stream's whole life."""
+        """A stream's whole life. It counts as a call: many streams on many sockets are no way around those bounds."""
         try:
-            await stream.find()
-            if stream.log is not None:
-                if stream.aborted:  # before it was known what there is to end
-                    await self._end(stream)
-                else:
-                    await self._tell(stream, stream.log)
+            with self._visit.reception.place(self._visit.owner):
+                await stream.find()
+                if stream.log is not None:
+                    if stream.aborted:  # before it was known what there is to end
+                        await self._end(stream)
+                    else:
+                        await self._tell(stream, stream.log)
+        except Refused as refused:
+            with contextlib.suppress(ConnectionError):
+                await self._refuse(stream.name, refused.message)
         except ConnectionError:
             pass  # the reading loop sees it too, and ends the socket
         finally:

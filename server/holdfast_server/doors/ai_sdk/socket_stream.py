@@ -33,11 +33,12 @@ class Line:
 
     async def send(self, frame: dict[str, Any]) -> None:
         """Send a frame. Raises: ConnectionError when the other end has gone, or took nothing for too long."""
-        data = encode(frame).decode()
         async with self._turn:
             try:
-                async with asyncio.timeout(self._wait_s):
-                    await self._ws.send_str(data)
+                async with asyncio.timeout(
+                    self._wait_s
+                ):  # made in its turn: it is not there for a reader that takes nothing
+                    await self._ws.send_str(encode(frame).decode())
             except TimeoutError:
                 self.abort()
                 raise ReaderGone from None
