@@ -197,6 +197,7 @@ async def test_every_response_is_locked_down(url: URL, http: aiohttp.ClientSessi
         _, headers, _ = await get(http, url, path)
         assert set(STRICT) <= set(headers), path
         assert "default-src 'none'" in headers["Content-Security-Policy"], path
+        assert headers["Server"] == "holdfast", path
         assert headers["Referrer-Policy"] == "no-referrer"
         assert "unsafe-eval" not in headers["Content-Security-Policy"]
         assert "camera=()" in headers["Permissions-Policy"]

@@ -3,7 +3,8 @@
     accepted                   created         "Chat session created"
     started, for the first     agent_loaded    "Loaded agent: demo"
      time                      llm_call_start  "Calling LLM for response generation"
-    started again              restarted, resumed
+    started again, other than  restarted, resumed
+     by a hand-over
     a server's tool is called  tool_execution  "Executing tool: search (create)"; its argument `action` in brackets
     a client's tool is called  tool_requested
     the tool is back           tool_result, tool_failed
@@ -74,7 +75,7 @@ class Story:
             case ev.Accepted():
                 self._tell(event, "created", "Chat session created")
             case ev.Started():
-                self._started(event, first=before is None)
+                return self._started(event, first=before is None)
             case ev.PartDone():
                 return self._called(event)
             case ev.ToolResult():
@@ -195,7 +196,7 @@ class Story:
         self._entries.append(entry)
         return entry
 
-    def _started(self, event: ev.Started, *, first: bool) -> None:
+    def _started(self, event: ev.Started, *, first: bool) -> bool:
         standing = len(self._fold.parts)
         self._shown = {part: entry for part, entry in self._shown.items() if part < standing}
         if self._measured is not None and self._measured[0] >= standing:
@@ -203,10 +204,13 @@ class Story:
         if first:
             self._tell(event, "agent_loaded", f"Loaded agent: {self.asked.agent}")
             self._tell(event, "llm_call_start", "Calling LLM for response generation")
-        elif event.keep == "all":
-            self._tell(event, "resumed", "Going on where it stood")
-        else:
+        elif event.keep != "all":
             self._tell(event, "restarted", f"Trying again (attempt {event.attempt})")
+        elif event.reason == "handed_over":
+            return False  # by a server that stops to the next: nothing of it is to be seen
+        else:
+            self._tell(event, "resumed", "Going on where it stood")
+        return True
 
     def _called(self, event: ev.PartDone) -> bool:
         part = self._fold.parts[event.part]
