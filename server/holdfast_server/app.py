@@ -121,7 +121,9 @@ class Node:
         self.identity = make_identity(config)
         rows = agent_rows(self.agents, default)
         hooks = webhook_settings(config)
-        self.sender = WebhookSender(Reach(allow_private=hooks.allow_private, allowed_hosts=hooks.allowed_hosts))
+        self.sender = WebhookSender(
+            Reach(allow_private=hooks.allow_private, allowed_hosts=hooks.allowed_hosts)
+        )
         self.webhooks = Webhooks(
             self.chats.webhook_rows, self.journal, self.requests.find, self.sender, hooks, now_ms=now_ms
         )

@@ -1,6 +1,8 @@
 """The five older dialects on a real port: what is asked, what a poller is told, what is refused, and to whom nothing is told."""
 
 import asyncio
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -23,7 +25,7 @@ CALLS = [
         "success": True,
     }
 ]
-STARTS = {
+STARTS: dict[str, Any] = {
     "async_chat": ("/api/chat/async", {"message": "Hello?"}),
     "workflow_jobs": ("/ai-demo/chat/send", {"message": "Hello?", "async": True}),
     "chat_tasks": ("/chat/?async_mode=true", {"message": "Hello?"}),
@@ -56,7 +58,7 @@ async def ann(tmp_path):
 async def started(ann, dialect="async_chat", headers=None, **more):
     """A request that was begun in a dialect; its id."""
     path, body = STARTS[dialect]
-    reply = await ann.call("POST", path, body | more, headers)
+    reply = await ann.call("POST", path, {**body, **more}, headers)
     assert reply.status == 200, reply.body
     return reply.headers["X-Request-Id"]
 
@@ -236,7 +238,7 @@ async def test_a_caller_who_waits_gets_the_answer(ann):
         await begin(pen)
         await work(pen)
         await complete(pen)
-        await come_true(lambda pen=pen: pen.log.sealed)
+        await come_true(partial(getattr, pen.log, "sealed"))
         reply = await {"jobs": jobs, "chat": chat}[name]
         assert reply.status == 200
         if name == "jobs":
@@ -290,7 +292,7 @@ async def test_a_caller_who_cannot_wait_any_longer_gets_a_job(tmp_path):
         asking = asyncio.create_task(
             ann.call("POST", "/chat/", {"message": "Hi"}, {"Idempotency-Key": "chat"})
         )
-        pen = await ann.rig.pen("chat")
+        pen: Any = await ann.rig.pen("chat")
         now = ann.rig.now_ms()
         await pen.put(ev.PartDone(at=now, part=0))
         wait = ev.Waiting(at=now, part=1, wait_id="w", kind="approval", digest="d")

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import os
+from typing import Any
 
 import pytest
 from aiohttp import ClientError, ClientSession
@@ -109,7 +110,8 @@ async def test_the_javascript_clients_work_as_written(tmp_path, upstream, token)
 async def test_the_calls_of_curl_work_as_written(tmp_path, upstream, token):
     """Each call replies as its dialect has it; those that ask after something are given what the one before began."""
     async with Server(tmp_path, toml=toml(upstream, token)) as server:
-        begun, replies = {}, {}
+        begun: dict[str, Any] = {}
+        replies: dict[tuple[str, str], Any] = {}
         for each in CURL:
             # What is deleted, and what is not to have ended yet, is asked after at once; jobs' streams run to their end.
             said = await output_of(each, server, tmp_path, token, begun.get(each.dialect, ""))
@@ -210,7 +212,7 @@ async def test_a_server_that_is_killed_goes_on_where_it_was(tmp_path, upstream):
         assert (await shown())["status"] in ("queued", "streaming", "completed")
         async with session.get(job["stream_url"]) as response, session.ws_connect(socket) as ws:
             told = await rest_of(events_of(response))
-            last = None
+            last: Any = None
             async for message in ws:
                 last = message.json()
         assert (told[-1][0], told[-1][1]["status"]) == ("end", "completed")

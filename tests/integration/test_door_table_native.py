@@ -1,5 +1,7 @@
 """The native doors' rows of the table of doors: what they say when they cannot simply go on."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -37,7 +39,7 @@ async def rig(tmp_path):
 
 def reading_of(line):
     """The reader's log, which is kept with its line."""
-    if not hasattr(line, "reading"):
+    if line.reading is None:
         line.reading = Reading(cursor=line.place)
     return line.reading
 
@@ -141,7 +143,7 @@ def check(told, text, status="completed", came_back=(), there=("start",)):
 async def test_superseded(rig, door, happening, text):
     """Who is there is told `started` with what it keeps, or, over the WebSocket, where it is not at the tail at that moment, gets a
     snapshot that says so; as does who comes back to what was dropped."""
-    told = await tell(rig, READERS[door], happening)
+    told: Any = await tell(rig, READERS[door], happening)
     started = has(told.there, ev.Started)[-1]
     assert (started.attempt, started.keep == "none") == (2, text == "Right")
     assert started.keep != "all"
@@ -152,7 +154,7 @@ async def test_superseded(rig, door, happening, text):
 @doors
 async def test_gone_on_with(rig, door):
     """An attempt that keeps everything is an event like others: nobody begins anew."""
-    told = await tell(rig, READERS[door], gone_on_with)
+    told: Any = await tell(rig, READERS[door], gone_on_with)
     check(told, "One half and more")
     assert has(told.back, ev.Started)[0].keep == "all"
 
@@ -161,7 +163,7 @@ async def test_gone_on_with(rig, door):
 @pytest.mark.parametrize("happening", [waited_for, waited_for_in_vain])
 async def test_waited_for(rig, door, happening):
     """`waiting` has what is asked; the line goes on; `decided` says what came of it, and the answer follows on the same line."""
-    told = await tell(rig, READERS[door], happening)
+    told: Any = await tell(rig, READERS[door], happening)
     check(told, "One halfAfter")
     for line in (told.there, told.back):
         [waiting], [decided] = has(line, ev.Waiting), has(line, ev.Decided)
@@ -172,7 +174,7 @@ async def test_waited_for(rig, door, happening):
 @doors
 async def test_stopped(rig, door):
     """`cancelled` is the last event, and what was shown stands."""
-    told = await tell(rig, READERS[door], stopped)
+    told: Any = await tell(rig, READERS[door], stopped)
     check(told, "One half", "cancelled")
     assert [type(line.reading.events[-1]) for line in (told.there, told.back, told.new)] == [ev.Cancelled] * 3
 
@@ -180,7 +182,7 @@ async def test_stopped(rig, door):
 @doors
 async def test_too_long(rig, door):
     """`failed` with the code `too_long`, and what was shown stands."""
-    told = await tell(rig, READERS[door], too_long)
+    told: Any = await tell(rig, READERS[door], too_long)
     check(told, "One half", "failed")
     for line in (told.there, told.back, told.new):
         last = line.reading.events[-1]
@@ -191,7 +193,7 @@ async def test_too_long(rig, door):
 async def test_purged(rig, door):
     """A place from before the purge gets a snapshot that says so; with and without one there is the answer, from the history."""
     reader = READERS[door]
-    told = await tell(rig, reader, ended)
+    told: Any = await tell(rig, reader, ended)
     place = str(rig.pen_.log.cursor(5))
     await purged(rig)
     back, new = await read(rig, reader, place), await read(rig, reader)
@@ -203,7 +205,7 @@ async def test_purged(rig, door):
 @doors
 async def test_ahead(rig, door):
     """A place that the log has not come to, or of another life of it, gets a snapshot that says so."""
-    told = await tell(rig, READERS[door], ended)
+    told: Any = await tell(rig, READERS[door], ended)
     offset, epoch = str(rig.pen_.log.cursor()).split("-")
     for place, reason in ((f"{int(offset) + 5}-{epoch}", "ahead"), (f"{offset}-9.deadbeef", "unknown_epoch")):
         line = await read(rig, READERS[door], place)
@@ -214,7 +216,7 @@ async def test_ahead(rig, door):
 @doors
 async def test_handed_over(rig, door):
     """A drained server's successor goes on in the same attempt: one `started` more, which drops nothing."""
-    told = await tell(rig, READERS[door], handed_over)
+    told: Any = await tell(rig, READERS[door], handed_over)
     check(told, "One half and more")
     assert [event.attempt for event in has(told.back, ev.Started)] == [1]
 
@@ -222,7 +224,7 @@ async def test_handed_over(rig, door):
 @doors
 async def test_of_a_later_release(rig, door):
     """Events of kinds that nobody here knows are handed on as they are, and readers that do not know them either skip them."""
-    told = await tell(rig, READERS[door], of_a_later_release)
+    told: Any = await tell(rig, READERS[door], of_a_later_release)
     check(told, "One halfAfter")
     assert [event.type for event in has(told.back, ev.Unknown)] == ["glow", "hologram", "hologram"]
 
@@ -254,7 +256,7 @@ SHOWN = [
 async def test_status_and_webhook(rig, happening, status, text):
     """A status shows the text that stands, what is waited for while it is, and the outcome; a webhook tells the outcome and that
     text, once."""
-    told = await tell(rig, STATUS, happening)
+    told: Any = await tell(rig, STATUS, happening)
     last = told.there.frames[-1]
     assert told.new.frames == [last]
     assert (last["status"], last["text"]) == (status, text)
@@ -273,7 +275,7 @@ async def test_status_and_webhook(rig, happening, status, text):
 
 async def test_status_purged(rig):
     """It is made from the history, and is the same."""
-    told = await tell(rig, STATUS, ended)
+    told: Any = await tell(rig, STATUS, ended)
     await purged(rig)
     assert (await read(rig, STATUS)).frames == told.new.frames
 

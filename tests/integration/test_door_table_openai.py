@@ -1,6 +1,7 @@
 """The rows of OpenAI's doors in the table of doors: Responses as stream, socket and object, and Chat Completions."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -345,7 +346,7 @@ async def test_the_completion_itself(rig, happening, status, told_of):
 # -- asked here ----------------------------------------------------------------------------------------------
 
 HI = [{"role": "user", "content": "Hi"}]
-CALLS = {
+CALLS: dict[str, Any] = {
     "responses": ("/v1/responses", {"model": "demo", "input": "Hi"}),
     "completions": ("/v1/chat/completions", {"model": "demo", "messages": HI}),
 }
@@ -357,7 +358,8 @@ async def test_a_streaming_completion_is_asked_for_as_append_only(rig):
     async with rig.ann.open("POST", path, {"Idempotency-Key": "r1"}, json={**body, "stream": True}):
         log = (await begun_by(rig, "r1")).log
     assert log.record.append_only
-    assert log.events[0].append_only
+    accepted: Any = log.events[0]
+    assert accepted.append_only
 
 
 @pytest.mark.parametrize("api", CALLS)

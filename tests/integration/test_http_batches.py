@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
@@ -32,7 +33,8 @@ async def hand_in(ann, count=3, batch_id="b1", **fields):
 
 async def pens_of(ann, count, batch_id="b1"):
     """Their pens, in the order of the batch; they were opened in whatever order."""
-    rig, found = ann.rig, {}
+    rig = ann.rig
+    found: dict[str, Any] = {}
     while len(found) < count:
         await rig.store.claimable()
         claim = await rig.store.claim()
@@ -112,8 +114,9 @@ async def test_cut_after_every_line(ann, media, lines):
     """Cut after every n-th line and gone on with: each request once, in whatever moment it ended, and the end."""
     await hand_in(ann, 5)
     pens = await pens_of(ann, 5)
-    writing = None
-    cursor, found = None, []
+    writing: Any = None
+    cursor: str | None = None
+    found: list[Any] = []
     while not found or found[-1]["type"] != "end":
         if writing is None:
             await write(pens[4], "Answer 4")
@@ -263,7 +266,8 @@ async def test_texts_are_given_in_pages(ann, monkeypatch):
     await hand_in(ann, 4)
     for pen, text in zip(await pens_of(ann, 4), ("x" * 50, "y" * 5, "z" * 5, "w"), strict=True):
         await write(pen, text)
-    start, pages = 0, []
+    start: Any = 0
+    pages = []
     while start is not None:
         page = (await ann.call("GET", f"/v1/batches/b1?results=true&start={start}")).body
         pages.append([len(one["text"]) for one in page["requests"]])
@@ -322,7 +326,8 @@ async def test_a_batch_survives_the_servers_death(tmp_path):
     body = {"batch_id": "b1", "requests": [
         {"text": f"Question {number}?", "options": {**options, "words": 5 + 25 * number}} for number in range(4)
     ]}  # fmt: skip
-    found, cursor = [], None
+    found: list[Any] = []
+    cursor: Any = None
 
     async def go_on(session, url, until):
         nonlocal cursor

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
@@ -145,9 +146,9 @@ async def test_openais_python_sdk_reads_through(base, upstream):
 
 async def test_javascript_sdks_read_through(tmp_path, base, upstream):
     """OpenAI's stream and helper, and the AI SDK's chats of three versions."""
-    openai = {"base_url": f"{base}/v1", "model": "model", "input": "Hello"}
-    chat = {"api": f"{base}/api/chat", "do": "send", "text": "Hello"}
-    tasks = [
+    openai: dict[str, Any] = {"base_url": f"{base}/v1", "model": "model", "input": "Hello"}
+    chat: dict[str, Any] = {"api": f"{base}/api/chat", "do": "send", "text": "Hello"}
+    tasks: list[tuple[str, dict[str, Any]]] = [
         ("openai_responses.mjs", {**openai, "do": "stream"}),
         ("openai_responses.mjs", {**openai, "do": "helper"}),
         ("openai_responses.mjs", {**openai, "do": "completion", "body": {"stream": True}}),

@@ -1,6 +1,7 @@
 """OpenAI's JavaScript SDK, unmodified, before a real server: cut after every event, killed in mid-answer, refused by name."""
 
 import json
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
@@ -222,7 +223,7 @@ async def test_chat_completions_with_tools(js):
     chunks = [line["chunk"] for line in said if line["type"] == "chunk"]
     deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
     assert "".join(delta.get("content") or "" for delta in deltas) == expected_text(CALLING)
-    calls = {}
+    calls: dict[str, Any] = {}
     for piece in (piece for delta in deltas for piece in delta.get("tool_calls", ())):
         call = calls.setdefault(piece["index"], {"id": piece.get("id"), "name": "", "arguments": ""})
         call["name"] += piece["function"].get("name") or ""

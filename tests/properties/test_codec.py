@@ -356,7 +356,7 @@ def test_what_is_no_page_of_messages_is_refused(codec: Codec, messages: Any) -> 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=str)
 def test_a_command_of_nothing_but_brackets_is_refused(codec):
     """Free values are bounded in number, all those of a command together, before anything looks at each of them."""
-    many = [[] for _ in range(60_000)]
+    many: list[Any] = [[] for _ in range(60_000)]
     requests = [{"text": "x", "options": {"a": many}} for _ in range(2)]
     frame = codec._module.encode({"type": "submit_many", "ref": 7, "requests": requests})
     with pytest.raises(ProtocolError) as refused:

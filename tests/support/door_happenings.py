@@ -84,7 +84,7 @@ async def too_long(rig: TableRig, _: Line) -> None:
     await rig.pen_.put(ev.Failed(at=rig.now_ms(), code="too_long", message=TOO_LONG))
 
 
-async def ended(rig: TableRig, _: Line) -> None:
+async def ended(rig: TableRig, _: Line | None) -> None:
     """All goes well. What stands: `One half`."""
     await rig.pen_.put(ev.PartDone(at=rig.now_ms(), part=rig.pen_.part))
     await rig.completed()

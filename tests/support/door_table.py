@@ -133,7 +133,8 @@ async def table(folder: Path, **desk: Any) -> AsyncIterator[TableRig]:
 @dataclass
 class Line:
     """One reader's line. `frames`: what came, as values; `alive`: how often it was told that the line is; `place`: where it
-    can come back to, if anywhere; `status`: what an HTTP call was answered with."""
+    can come back to, if anywhere; `status`: what an HTTP call was answered with;
+    `reading`: what the reader makes of it, if it keeps something."""
 
     rig: TableRig
     reader: Reader
@@ -143,6 +144,7 @@ class Line:
     status: int = 200
     code: int | None = None
     task: Any = None
+    reading: Any = None
 
     def put(self, frame: Any) -> None:
         """Something came."""

@@ -52,7 +52,9 @@ SHARED: Final[Mapping[str, str]] = {
 async def _strict(_: web.Request, response: web.StreamResponse) -> None:
     if isinstance(response, web.WebSocketResponse):
         return  # no browser looks at them there, and they would cost every reconnect half a kilobyte
-    response.headers[hdrs.SERVER] = "holdfast"  # the library would name itself, Python, and the versions of both
+    response.headers[hdrs.SERVER] = (
+        "holdfast"  # the library would name itself, Python, and the versions of both
+    )
     for name, value in STRICT.items():
         response.headers.setdefault(name, value)
 

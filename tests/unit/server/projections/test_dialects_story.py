@@ -76,7 +76,8 @@ def test_a_restart_is_a_step_and_takes_the_text_back():
 
 def test_going_on_takes_nothing_back():
     """A new term that keeps everything is told as going on, unless a server only handed over to the next."""
-    for reason, step in (("recovered", "resumed"), ("handed_over", "llm_call_start")):
+    ways: list[tuple[ev.Reason, str]] = [("recovered", "resumed"), ("handed_over", "llm_call_start")]
+    for reason, step in ways:
         going_on = ev.Started(at=at(6), attempt=2, term=2, nonce="00facade", reason=reason)
         told = story((ACCEPTED, STARTED, *TEXT_ALONE, going_on))
         assert told.text == "I made "
