@@ -1,8 +1,5 @@
 """The rows of OpenAI's doors in the table of doors: Responses as stream, socket and object, and Chat Completions."""
 
-import asyncio
-from typing import Any
-
 import pytest
 
 from holdfast_server.projections import versions
@@ -13,7 +10,6 @@ from tests.support.door_happenings import (
     gone_on_with,
     handed_over,
     of_a_later_release,
-    parked,
     purged,
     stopped,
     superseded_behind_checkpoint,
@@ -22,7 +18,7 @@ from tests.support.door_happenings import (
     waited_for,
     waited_for_in_vain,
 )
-from tests.support.door_table import HALF, Line, Reader, begun_by, polling, read, table, tell
+from tests.support.door_table import HALF, Line, Reader, polling, read, table, tell
 
 DROPPING = [(superseded_whole, "Right", 2), (superseded_behind_checkpoint, "One Right", 1)]
 """What happens, what stands then, and how many items were dropped."""
@@ -341,41 +337,6 @@ async def test_the_completion_itself(rig, happening, status, told_of):
     assert [frame[0] for frame in told.there.frames] == [409, status]
     body = told.new.frames[-1][1]
     assert told_of == (body["error"]["code"] if status != 200 else body["choices"][0]["message"]["content"])
-
-
-# -- asked here ----------------------------------------------------------------------------------------------
-
-HI = [{"role": "user", "content": "Hi"}]
-CALLS: dict[str, Any] = {
-    "responses": ("/v1/responses", {"model": "demo", "input": "Hi"}),
-    "completions": ("/v1/chat/completions", {"model": "demo", "messages": HI}),
-}
-
-
-async def test_a_streaming_completion_is_asked_for_as_append_only(rig):
-    """So a new attempt never drops what it showed."""
-    path, body = CALLS["completions"]
-    async with rig.ann.open("POST", path, {"Idempotency-Key": "r1"}, json={**body, "stream": True}):
-        log = (await begun_by(rig, "r1")).log
-    assert log.record.append_only
-    accepted: Any = log.events[0]
-    assert accepted.append_only
-
-
-@pytest.mark.parametrize("api", CALLS)
-async def test_a_call_that_waits_is_told_of_a_wait_for_a_person(rig, api):
-    """Who waits in silence for the whole answer is told at once that it may take days: the object as it is, or `pending`."""
-    path, body = CALLS[api]
-    call = asyncio.create_task(rig.ann.call("POST", path, body, {"Idempotency-Key": "r1"}))
-    await begun_by(rig, "r1")
-    assert not call.done()
-    await parked(rig)
-    reply = await asyncio.wait_for(call, 10)
-    if api == "responses":
-        assert (reply.status, reply.body["status"]) == (200, "in_progress")
-    else:
-        assert (reply.status, reply.code) == (504, "pending")
-        assert reply.headers["x-should-retry"] == "false"
 
 
 # -- numbers of another release ----------------------------------------------------------------------------------
