@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import re
 import time
 from pathlib import Path
 
@@ -44,6 +45,9 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="small, and without meaning: does the bench still work?"
     )
+    parser.add_argument(
+        "--write", action="store_true", help="put the sections of the named scenarios into RESULTS.md"
+    )
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(SCENARIOS))
     if unknown:
@@ -55,6 +59,21 @@ def main() -> None:
         head = _HEAD + "\n".join(f"- {fact}" for fact in facts)
         RESULTS.write_text("\n\n".join([head, *(report.markdown().strip() for report in reports)]) + "\n")
         print(f"written: {RESULTS}")
+    elif options.write and not options.quick:
+        for report in reports:
+            RESULTS.write_text(with_section(RESULTS.read_text(), report))
+        print(f"written: {RESULTS}")
+
+
+def with_section(page: str, report: Report) -> str:
+    """The page with this report's section in place of the one it had, or at its end."""
+    sections = re.split(r"(?m)^(?=## )", page)
+    mine = report.markdown().strip() + "\n\n"
+    head = f"## {report.title}\n"
+    if not any(section.startswith(head) for section in sections):
+        sections[-1] = sections[-1].rstrip() + "\n\n"
+        sections.append(mine)
+    return "".join(mine if section.startswith(head) else section for section in sections).rstrip() + "\n"
 
 
 def _run(name: str, scale: Scale) -> Report:

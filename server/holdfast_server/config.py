@@ -127,6 +127,7 @@ class DoorsSection(Section, kw_only=True):
     openai: bool = True
     ai_sdk: bool = True
     dialects: bool = False
+    dialects_async: bool = False
     docs: bool = True
     default_wait_s: Seconds = 0.0
     wait_max_s: SomeSeconds = 300.0

@@ -53,7 +53,7 @@ class Entrance:
         self.desk = HttpDesk(
             reception=self.reception, requests=requests, agents=agents, profiles=requests.profiles,
             default_agent=requests.default_agent, now_ms=requests.now_ms, new_id=new_id, durability=durability,
-            default_wait_s=doors.default_wait_s, wait_max_s=doors.wait_max_s, ai_sdk_abort=doors.ai_sdk_abort,
+            default_wait_s=doors.default_wait_s, wait_max_s=doors.wait_max_s, ai_sdk_abort=doors.ai_sdk_abort, dialects_async=doors.dialects_async,
             webhooks=webhooks, batches=batches, endings=endings, feed=feed,
         )  # fmt: skip
 

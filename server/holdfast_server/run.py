@@ -140,6 +140,8 @@ class Run:
         """Write down what this term used up; late is allowed, and if it cannot be done the answer stands all the same."""
         try:
             await self._attempts.write_account(self._ended_as, tries_max=ACCOUNT_TRIES_MAX)
+        except UnknownRequest:
+            return  # it was erased meanwhile, and what it used up with it
         except StoreError as error:
             log.warning("an account is lost", run=repr(self), error=repr(error))
 

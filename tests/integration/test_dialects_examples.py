@@ -10,7 +10,15 @@ import pytest
 from aiohttp import ClientError, ClientSession
 
 from tests.support.dialect_examples import CURL, NODE, PYTHON
-from tests.support.dialects_rig import events_of
+from tests.support.dialects_rig import (
+    ANSWER,
+    DialectsRig,
+    begin,
+    complete,
+    events_of,
+    visiting,
+    work,
+)
 from tests.support.process import Process
 from tests.support.serving import Server, openai_toml
 from tests.support.upstream import Script, Upstream, expected_text
@@ -241,3 +249,21 @@ async def test_without_the_setting_there_are_no_dialects(tmp_path):
             async with session.get(base + path, headers={"Accept": "text/html"}) as response:
                 assert response.status == 404, path
                 assert response.content_type != "text/html"
+
+
+async def test_a_dialect_that_lets_its_callers_choose_may_answer_at_once_by_default(tmp_path):
+    """`doors.dialects_async` says what a call to /chat/ gets that does not say it; one that says it gets what it says."""
+    rig = DialectsRig(tmp_path, desk={"dialects_async": True})
+    async with visiting(rig) as ann:
+        for query, key in (("", "t1"), ("?async_mode=true", "t2")):
+            reply = await ann.call("POST", f"/chat/{query}", {"message": "Hi"}, {"Idempotency-Key": key})
+            assert (reply.body["task_id"], reply.body["message"]) == (key, "Processing...")
+            await rig.bare_pen(key)
+        call = ann.call("POST", "/chat/?async_mode=false", {"message": "Hi"}, {"Idempotency-Key": "t3"})
+        waiting = asyncio.create_task(call)
+        pen = await rig.bare_pen("t3")
+        assert not waiting.done()
+        await begin(pen)
+        await work(pen)
+        await complete(pen)
+        assert (await waiting).body["message"] == ANSWER

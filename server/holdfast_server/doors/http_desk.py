@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class HttpDesk:
     """`default_wait_s`: how long a submit waits for its answer where the caller does not say; `wait_max_s`: how long any
-    call may wait in silence. `ai_sdk_abort`: what `abort` of the AI SDK does to a run. No `webhooks`: not configured."""
+    call may wait in silence. `ai_sdk_abort`: what `abort` of the AI SDK does to a run. `dialects_async`: a dialect that leaves
+    it to its callers answers at once where they do not say. No `webhooks`: not configured."""
 
     reception: Reception
     requests: Requests
@@ -39,3 +40,4 @@ class HttpDesk:
     default_wait_s: float = 0.0
     wait_max_s: float = 300.0
     ai_sdk_abort: str = "cancel"
+    dialects_async: bool = False

@@ -41,7 +41,7 @@ class ChatTasksCalls:
         reception.add(app, hdrs.METH_GET, "/chat/task/{request_id}", self._task)
 
     async def _send(self, visit: Visit) -> web.StreamResponse:
-        waits = not _asynchronous(visit)
+        waits = not _asynchronous(visit, self._asking.desk.dialects_async)
         body = await self._asking.read(visit, dialect.ChatMessage)
         log = await self._asking.submit(visit, body, dialect.submission_of, session=body.session_id)
         if not (waits and await self._asking.ended(visit, log)):
@@ -66,8 +66,8 @@ def _refusal(story: Story, code: str) -> Refused:
     return Refused(STATUSES.get(story.status, 500), code, story.error or "The request failed.")
 
 
-def _asynchronous(visit: Visit) -> bool:
-    said = visit.request.query.get("async_mode", "false").lower()
+def _asynchronous(visit: Visit, by_default: bool) -> bool:
+    said = visit.request.query.get("async_mode", str(by_default)).lower()
     if said not in _YES | _NO:
         raise Refused(400, "invalid", "`async_mode` is true or false.", param="async_mode")
     return said in _YES
