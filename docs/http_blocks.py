@@ -6,7 +6,7 @@ from blocks import block, table
 
 from holdfast_protocol.errors import ERRORS
 from holdfast_server.doors.http.table import OPERATIONS
-from holdfast_server.doors.refusal import STATUSES
+from holdfast_server.doors.refusal import ADVICE, STATUSES
 
 
 @block("http-operations")
@@ -18,9 +18,9 @@ def operations() -> str:
 
 @block("http-errors")
 def errors() -> str:
-    """Every code of the protocol with its status."""
+    """Every code of the protocol that comes over HTTP, with its status."""
     rows = [
-        (f"`{code}`", str(STATUSES[code]), "yes" if error.retryable else "no", error.advice)
-        for code, error in ERRORS.items()
+        (f"`{code}`", str(STATUSES[code]), "yes" if ERRORS[code].retryable else "no", advice)
+        for code, advice in ADVICE.items()
     ]
     return table(("code", "status", "again?", "what to do"), rows)

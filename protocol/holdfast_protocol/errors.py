@@ -87,16 +87,24 @@ CLOSE_CODES: Final[dict[int, CloseCode]] = {
 
 
 class ProtocolError(Exception):
-    """A command or frame that breaks the protocol; `code` is a key of ERRORS, the text is for people."""
+    """A command or frame that breaks the protocol; `code` is a key of ERRORS, the text is for people. `param`: the path of
+    the field that is wrong, for doors that name it apart."""
 
     def __init__(
-        self, code: str, message: str = "", *, ref: int | None = None, retry_after_ms: int | None = None
+        self,
+        code: str,
+        message: str = "",
+        *,
+        ref: int | None = None,
+        retry_after_ms: int | None = None,
+        param: str | None = None,
     ) -> None:
         assert code in ERRORS, code
         super().__init__(message or ERRORS[code].advice)
         self.code = code
         self.ref = ref
         self.retry_after_ms = retry_after_ms
+        self.param = param
 
     @property
     def retryable(self) -> bool:

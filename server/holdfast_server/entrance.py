@@ -17,6 +17,7 @@ from .doors.http_desk import HttpDesk
 from .doors.openai import OpenAIDoor
 from .doors.outside import Outside
 from .doors.reception import Reception, ReceptionSettings
+from .doors.ticket_call import TICKETS, new_ticket
 from .endings import Endings
 from .feed import Feed
 from .identity import Identity
@@ -62,6 +63,8 @@ class Entrance:
         doors = self._config.doors
         if doors.http:
             HttpDoor(self.desk, docs=doors.docs).add_routes(app)
+        elif doors.openai or doors.ai_sdk or doors.dialects:
+            self.reception.add(app, "POST", TICKETS, new_ticket)
         if doors.openai:
             OpenAIDoor(self.desk).add_routes(app)
         if doors.ai_sdk:

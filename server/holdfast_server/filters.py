@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
+from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.lifecycle import LIVE_STATUSES, Status
 
 from .feed import title_of
@@ -15,6 +17,9 @@ SCANNED_ROWS_MAX: Final = 1_000
 
 SCANNED_AT_ONCE: Final = 200
 """Rows read from the store at a time."""
+
+MARK_DIGITS_MAX: Final = 18
+"""Of a number that a database holds; a longer mark is none of ours."""
 
 Page = tuple[list[Summary], str | None]
 
@@ -46,6 +51,14 @@ class Filter(NamedTuple):
 
 
 EVERY: Final = Filter()
+
+
+def check_mark(before: str | None) -> None:
+    """A mark is the number of a page's last request. Raises: ProtocolError `invalid` for what is none."""
+    if before is not None and re.fullmatch(rf"[0-9]{{1,{MARK_DIGITS_MAX}}}", before) is None:
+        raise ProtocolError(
+            "invalid", "`before` is not a mark that this server gave; begin again with the first page."
+        )
 
 
 async def filtered(

@@ -28,7 +28,7 @@ from holdfast_protocol.replies import (
 
 from .admission import Admission
 from .feed import request_row
-from .filters import EVERY, Filter, Page, filtered
+from .filters import EVERY, Filter, Page, check_mark, filtered
 from .identity import owner_name
 from .inspection import terms_of
 from .journal import Journal
@@ -36,7 +36,7 @@ from .placing import Placing
 from .readers import Readers
 from .stores.base import Key, Owner, Record, RequestConflict, StoreError, Summary, UnknownRequest, key_of
 from .stores.log import Log
-from .submissions import check_submission, hash_of
+from .submissions import check_options, check_submission, hash_of
 
 if TYPE_CHECKING:
     from .agents.base import Message, Profile
@@ -105,6 +105,7 @@ class Requests:
         if found is not None:
             return Opened(found, False)
         agent = await self._agent_of(owner, submission)
+        check_options(agent, self.profiles[agent], submission.options)
         with self._admission.place(owner):
             return await self._open(key, submission, body_hash, agent, envelope)
 
@@ -201,7 +202,9 @@ class Requests:
         which: Filter = EVERY,
     ) -> tuple[list[RequestRow], str | None]:
         """Requests newest first, those that fit, and the mark for the next page; it may hold fewer than `limit` and have
-        one all the same. Owner None: everybody's, each with its owner's name (for operators). Raises: Unavailable."""
+        one all the same. Owner None: everybody's, each with its owner's name (for operators). Raises: ProtocolError for what
+        is no mark, Unavailable."""
+        check_mark(before)
         # Chats are found by their owners: for everybody's, the store would read every row there is.
         if owner is None and chat_id is not None:
             which, chat_id = which._replace(chat_id=chat_id), None

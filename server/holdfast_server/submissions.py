@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -12,6 +12,12 @@ from holdfast_protocol.codec import check_depth
 from holdfast_protocol.commands import InputMessage, Submission
 from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.limits import TEXT_BYTES_MAX
+
+if TYPE_CHECKING:
+    from .agents.base import Profile
+
+NAMES_TOLD: Final = 30
+"""Options that an error lists, so that it stays a sentence; agents that come along have at most half of that."""
 
 _SORTED = msgspec.msgpack.Encoder(order="sorted")
 
@@ -26,6 +32,8 @@ def check_submission(submission: Submission) -> None:
     if submission.chat_id is None:
         if submission.text is None and not submission.messages:
             raise ProtocolError("invalid", "Give `text` or `messages`.")
+        if not submission.messages and not (submission.text or "").strip():
+            raise ProtocolError("invalid", "`text` is empty.")
         if submission.parent_id or submission.message_id or submission.root:
             raise ProtocolError("invalid", "`parent_id`, `message_id` and `root` need a `chat_id`.")
     else:
@@ -38,6 +46,21 @@ def check_submission(submission: Submission) -> None:
         if submission.message_id is not None and submission.message_id == submission.request_id:
             # The answer's message has the request's id: the question needs one of its own.
             raise ProtocolError("invalid", "`message_id` must not be the `request_id`; take another.")
+
+
+def check_options(agent: str, profile: Profile, options: Iterable[str]) -> None:
+    """Their names alone: values are the agent's to check. Raises: ProtocolError that names the first that it does not have."""
+    from .agents.base import unknown_options
+
+    unknown = unknown_options(profile, options)
+    if not unknown:
+        return
+    name, has = unknown[0][:64], sorted(profile.options or ())
+    more = " …" if len(has) > NAMES_TOLD else ""
+    told = f"it has {', '.join(has[:NAMES_TOLD])}{more}" if has else "it has none"
+    raise ProtocolError(
+        "invalid", f"Agent `{agent}` has no option `{name}`; {told}.", param=f"options.{name}"
+    )
 
 
 def texts_of(messages: Iterable[InputMessage]) -> Iterator[str]:

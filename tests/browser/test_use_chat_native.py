@@ -1,9 +1,13 @@
-"""The AI SDK's useChat over the AI SDK's own transports, in a real browser, from an origin of its own: nothing of ours in the page."""
+"""The AI SDK's useChat over the AI SDK's own transports, in a real browser, from an origin of its own: nothing of ours in the page.
+
+The three latest major versions of it; before 7 there is HTTP alone.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,26 +21,51 @@ from tests.support.web_package import WEB, leave_out, run
 
 SOURCES = ROOT / "tests" / "browser" / "use_chat_native"
 HELD = Script(deltas=60, delta_chars=7, hold=20, seed=3)
+RESEEDED = Script(deltas=60, delta_chars=7, hold=20, seed=5, reseed=True)
+PACKAGES = {
+    5: {"ai": "ai5", "@ai-sdk/react": "react5"},
+    6: {"ai": "ai6", "@ai-sdk/react": "react6"},
+    7: {"ai": "ai", "@ai-sdk/react": "@ai-sdk/react"},
+}
+"""Under which names the versions of the AI SDK stand in web/node_modules."""
+BESIDE = ("react", "react-dom", "scheduler", "@types", "vite")
+NEWEST = 7
 BOTH = pytest.mark.parametrize("over", ["sse", "ws"])
+EVERY = pytest.mark.parametrize(("major", "over"), [(7, "sse"), (7, "ws"), (6, "sse"), (5, "sse")])
 
 
 @pytest.fixture(scope="session")
-def native_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The front end, built with what stands in web/node_modules."""
+def page_with(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """The front end with a major version of the AI SDK, built once with what stands in web/node_modules."""
     if not (WEB / "node_modules" / "vite").is_dir():
         leave_out("the packages of web/ are not installed (make test installs them)")
-    project = tmp_path_factory.mktemp("use-chat-native") / "front-end"
+    return cache(lambda major: built(tmp_path_factory.mktemp(f"use-chat-{major}") / "front-end", major))
+
+
+def built(project: Path, major: int) -> Path:
+    """Builds the front end in a new folder, where the packages have the names that a page imports them by."""
     shutil.copytree(SOURCES, project)
-    (project / "node_modules").symlink_to(WEB / "node_modules")
+    if major < NEWEST:
+        (project / "older.tsx").replace(project / "main.tsx")
+    for name, stands_as in ({each: each for each in BESIDE} | PACKAGES[major]).items():
+        link = project / "node_modules" / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(WEB / "node_modules" / stands_as)
     run(project, "tsc", "-p", ".")
     run(project, "vite", "build", "--logLevel", "error")
     return project / "dist"
 
 
+@pytest.fixture
+def major() -> int:
+    """The AI SDK's major version, where a test does not say another."""
+    return NEWEST
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def site(native_page: Path) -> AsyncIterator[Site]:
+async def site(page_with: Callable[[int], Path], major: int) -> AsyncIterator[Site]:
     """The front end on an origin that is not the server's."""
-    async with elsewhere(native_page) as place:
+    async with elsewhere(page_with(major)) as place:
         yield place
 
 
@@ -54,7 +83,7 @@ def open_(page_of: Visitors, site: Site, server: Server) -> Opener:
     return Opener(page_of, site, server)
 
 
-@BOTH
+@EVERY
 async def test_what_usechat_shows_is_what_the_model_said(open_: Opener, over: str) -> None:
     """A question streams to its end: text and reasoning are the model's, and a reload shows the same."""
     front = await open_(f"chat={CHAT}&over={over}")
@@ -69,7 +98,7 @@ async def test_what_usechat_shows_is_what_the_model_said(open_: Opener, over: st
     assert await front.texts() == shown
 
 
-@BOTH
+@EVERY
 async def test_a_reload_in_mid_answer_resumes(open_: Opener, upstream: Upstream, over: str) -> None:
     """The reloaded page has the question, finds the answer that runs, and shows every byte of it, each once."""
     front = await open_(f"chat={CHAT}&over={over}")
@@ -79,9 +108,9 @@ async def test_a_reload_in_mid_answer_resumes(open_: Opener, upstream: Upstream,
     await front.page.reload()
     await front.some(100)
     assert (await front.texts())[0] == [question]
-    await front.act(
-        "void chat.resumeStream()"
-    )  # once more: the stream before is left, the request is not ended
+    # Once more: the stream before is left, the request is not ended. Nothing else comes while the model is held.
+    await front.act("((window.before = chat.messages.at(-1)), void chat.resumeStream())")
+    await front.until("chat.status === 'streaming' && chat.messages.at(-1) !== window.before")
     await front.some(100)
     upstream.release()
     await front.done()
@@ -98,8 +127,7 @@ async def test_a_server_killed_in_mid_answer_is_come_back_to(
         "ERR_INCOMPLETE_CHUNKED_ENCODING"
     )  # the browser's word for a stream that broke off
     front = await open_(f"chat={CHAT}&over={over}")
-    script = Script(deltas=60, delta_chars=7, hold=20, seed=5, reseed=True)
-    await front.ask(scripted("Hold", script))
+    await front.ask(scripted("Hold", RESEEDED))
     await front.some(100)
     await open_.server.kill()
     await front.until("chat.status === 'error'")
@@ -109,8 +137,47 @@ async def test_a_server_killed_in_mid_answer_is_come_back_to(
     upstream.release()
     await front.done()
     texts = await front.texts()
-    assert texts[1:] == [[expected_text(script, 2)]]
+    assert texts[1:] == [[expected_text(RESEEDED, 2)]]
     assert await front.act("chat.messages.at(-1).metadata.attempt") == 2
+
+
+@pytest.mark.parametrize(
+    ("major", "recovery", "query"),
+    [
+        (5, "reload", ""),
+        (6, "reload", ""),
+        (5, "window.load()", ""),
+        (6, "window.load()", ""),
+        (6, "chat.resumeStream()", "&own=true"),
+    ],
+)
+async def test_a_page_before_7_is_whole_again_after_a_kill(
+    open_: Opener, upstream: Upstream, recovery: str, query: str
+) -> None:
+    """The broken answer is an error; loaded anew, or in 6 resumed in a Chat of the page's own, it is the attempt that stands."""
+    open_.page_of.watch.expect("ERR_INCOMPLETE_CHUNKED_ENCODING")
+    front = await open_(f"chat={CHAT}{query}")
+    await front.ask(scripted("Hold", RESEEDED))
+    await front.some(100)
+    await open_.server.kill()
+    await front.until("chat.status === 'error'")
+    await open_.server.start()
+    # A reader before 7 who is there when an attempt is dropped gets an error and has to come once more.
+    await upstream.log.level.until(lambda: len(upstream.log.calls) == 2)
+    if recovery == "reload":
+        await front.page.reload()
+    else:
+        await front.act(f"void {recovery}")
+    await front.until("chat.status === 'streaming' && chat.messages.at(-1).metadata.attempt === 2")
+    await front.some(100)
+    upstream.release()
+    await front.done()
+    assert (await front.texts())[1:] == [[expected_text(RESEEDED, 2)]]
+    assert await front.act("chat.messages.at(-1).metadata.status") == "completed"
+    shown = await front.texts()
+    await front.page.reload()
+    await front.done()
+    assert await front.texts() == shown
 
 
 async def test_stop_over_the_socket_ends_the_request(open_: Opener, upstream: Upstream) -> None:
@@ -148,6 +215,7 @@ async def test_only_reading_ends_where_stop_means_that(open_: Opener, upstream: 
     assert (await front.texts())[1] == [expected_text(HELD)]
 
 
+@pytest.mark.parametrize("major", PACKAGES)
 async def test_stop_over_http_is_a_call_of_its_own(open_: Opener, upstream: Upstream) -> None:
     """POST /api/chat/{id}/stop ends the request, and the stream that is being read ends as stopped."""
     front = await open_(f"chat={CHAT}&over=sse")

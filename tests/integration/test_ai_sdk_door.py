@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from holdfast_protocol import events as ev
+from holdfast_server.agents.base import Profile
 from tests.support.ai_sdk_rig import AiRig, assistant, chunks_of, text_of, user, visiting, whole
 from tests.support.journals import ANN
 
@@ -384,6 +385,14 @@ async def test_what_cannot_be_asked_is_refused_by_name(ann, wrong):
     status, error = await ann.refused(chat_id, messages, **more)
     assert (status, error["param"], error["code"]) == (400, param, code)
     assert error["message"]
+
+
+async def test_unknown_words_and_options_are_refused_by_name(ann):
+    """Of the address `agent` and `ai` are read, and options are the agent's; anything else is not ignored."""
+    ann.rig.requests.profiles["demo"] = Profile(name="demo", options=frozenset({"seed"}))
+    for param, wrong in (("options.sed", {"options": {"sed": 1}}), ("agnet", {"query": "?ai=7&agnet=demo"})):
+        assert (await ann.refused("c1", HELLO, **wrong))[1]["param"] == param
+    assert (await ann.call("POST", "/api/chat/c1/stop?all=true", {})).status == 400
 
 
 async def test_fields_of_an_applications_own_do_no_harm(ann):

@@ -358,6 +358,10 @@ async def test_a_session_is_a_chat_and_its_agent_answers(ann):
         ("/ai-demo/chat/send", {"message": "x", "memory": True}, "invalid", "memory"),
         ("/ai-demo/chat/send", {"message": "x", "async": "yes"}, "invalid", "async"),
         ("/chat/", {"message": "x", "media": ["data:,"]}, "invalid", "media"),
+        ("/api/chat/async?voice=1", {"message": "x"}, "unknown_parameter", "voice"),
+        ("/ai-demo/chat/send?async=true", {"message": "x"}, "unknown_parameter", "async"),
+        ("/chat/?async_mod=true", {"message": "x"}, "unknown_parameter", "async_mod"),
+        ("/api/workflows/execute/stream?a=1", {"deployment_name": "demo", "query": "x"}, "unknown_parameter", "a"),
         ("/chat/?async_mode=maybe", {"message": "x"}, "invalid", "async_mode"),
         ("/invoke_endpoint", {"messages": []}, "invalid", "messages"),
         ("/api/invoke_endpoint", {"messages": [{"role": "user"}]}, "invalid", "messages[0]"),
@@ -375,6 +379,17 @@ async def test_what_cannot_be_honoured_is_refused_by_its_name(ann, path, body, c
     assert reply.body["error"]["param"] == param
     rows, _ = await ann.rig.requests.list_requests(ANN, False, None, 10, None)
     assert rows == []
+
+
+async def test_what_a_view_does_not_know_is_refused_by_its_name(ann):
+    """Nothing in the address is ignored in silence by those who look, stream or delete either."""
+    request_id = await started(ann)
+    looks = [("GET", path.format(request_id)) for path in VIEWS]
+    looks += [("GET", f"/requests/{request_id}/stream"), ("DELETE", f"/api/chat/async/{request_id}")]
+    for method, path in looks:
+        reply = await ann.call(method, f"{path}?tail=5")
+        assert (reply.status, reply.code, reply.body["error"]["param"]) == (400, "unknown_parameter", "tail")
+    await views(ann, request_id)
 
 
 async def test_unknown_paths_of_the_dialects_are_told_in_the_one_shape(ann):

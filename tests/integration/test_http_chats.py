@@ -198,3 +198,14 @@ async def test_a_feed_ends_with_the_server(ann):
         assert [frame async for frame in frames] == []
     assert not ann.rig.feed._watched
     assert not ann.rig.feed._waiters
+
+
+async def test_the_feed_has_its_format_in_the_address(ann):
+    """`format` chooses as Accept does, and wins over it."""
+    async with (
+        asyncio.timeout(ENOUGH_S),
+        ann.open("GET", "/v1/feed?format=sse", {"Accept": "application/json"}) as response,
+    ):
+        assert response.content_type == SSE
+    assert (await ann.call("GET", "/v1/feed?format=json", headers={"Accept": SSE})).body["type"] == "feed"
+    assert (await ann.call("GET", "/v1/feed?format=ndjson")).body["error"]["param"] == "format"

@@ -285,3 +285,27 @@ async def test_what_was_purged_is_shown_from_the_history(ann):
             "GET", events_path("r1", format=media), headers={"Last-Event-ID": reading.cursor}
         )
         assert again.status == (204 if media == "sse" else 200)
+
+
+async def test_what_is_said_of_a_request_names_it(tmp_path):
+    """X-Request-Id is on every answer about one request, streams too, and on no other."""
+    async with http_serving(HttpRig(tmp_path)) as ann:
+        asked = await ann.call("POST", "/v1/requests", {"text": "x"}, {"Idempotency-Key": "r1"})
+        assert asked.headers["X-Request-Id"] == "r1"
+        for path in ("", "/events", "/inspect", "/log", "/webhooks"):
+            assert (await ann.call("GET", f"/v1/requests/r1{path}")).headers["X-Request-Id"] == "r1", path
+        async with ann.open("GET", "/v1/requests/r1/events?format=sse") as response:
+            assert response.headers["X-Request-Id"] == "r1"
+        assert "X-Request-Id" not in (await ann.call("GET", "/v1/requests")).headers
+
+
+async def test_a_conflict_names_what_was_used_twice(tmp_path):
+    """Who sends another body under the same key is told whether it was the header's or the body's."""
+    async with http_serving(HttpRig(tmp_path)) as ann:
+        await ann.submit("r1")
+        for body, headers, param in (
+            ({"text": "y"}, {"Idempotency-Key": "r1"}, "Idempotency-Key"),
+            ({"text": "y", "request_id": "r1"}, {}, "request_id"),
+        ):
+            error = (await ann.call("POST", "/v1/requests", body, headers)).body["error"]
+            assert (error["code"], error["param"]) == ("request_conflict", param)

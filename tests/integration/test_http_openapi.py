@@ -169,6 +169,26 @@ async def test_the_page_shows_everything_and_runs_nothing(ann):
         assert response.content_type == "text/css"
 
 
+async def test_the_page_begins_with_its_text_on_a_phone(ann):
+    """Where there is no room beside the text the index is folded behind the introduction; and the page sends nobody to files
+    that the server does not serve."""
+    async with ClientSession() as session:
+        async with session.get(f"{ann.rig.base}/docs") as response:
+            text = await response.text()
+        async with session.get(f"{ann.rig.base}/docs/style.css") as response:
+            narrow = (await response.text()).partition("@media (max-width")[2]
+    assert (
+        text.index("<h1>")
+        < text.index("Bodies are JSON")
+        < text.index('<nav class="folded"')
+        < text.index("<section")
+    )
+    assert "<details><summary>All operations</summary>" in text
+    assert ".side { display: none; }" in narrow
+    assert ".folded { display: block; }" in narrow
+    assert ".md" not in text
+
+
 async def test_the_documents_can_be_left_out(tmp_path):
     """Without `doors.docs` neither is there."""
     from holdfast_server.doors.http import HttpDoor
@@ -178,6 +198,7 @@ async def test_the_documents_can_be_left_out(tmp_path):
     async with http_serving(rig) as ann:
         for path in ("/docs", "/openapi.json"):
             assert (await ann.call("GET", path)).status == 404
+        assert "/docs" not in (await ann.call("GET", "/v1/nothing")).body["error"]["message"]
 
 
 async def test_the_examples_of_the_page_about_it_run(tmp_path):

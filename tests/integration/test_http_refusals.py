@@ -4,13 +4,16 @@ import io
 
 import pytest
 
+from holdfast_server.agents.base import Profile
 from tests.support.http_door import SSE, HttpRig, http_serving
 
 
 @pytest.fixture
 async def ann(tmp_path):
-    """A server, and ann's way to it."""
-    async with http_serving(HttpRig(tmp_path)) as caller:
+    """A server, and ann's way to it. Its agent `strict` has one option, `tone`."""
+    rig = HttpRig(tmp_path)
+    rig.requests.profiles["strict"] = Profile(name="strict", options=frozenset({"tone"}))  # type: ignore[index]
+    async with http_serving(rig) as caller:
         yield caller
 
 
@@ -45,7 +48,9 @@ BAD_BODIES = [
     (b'{"messages":[{"text":"x"}]}', 400, "missing_parameter", "messages[0].role"),
     (b'{"request_id":"a b","text":"x"}', 400, "invalid", "request_id"),
     (b'{"text":"x","parent_id":"p"}', 400, "invalid", None),
-    (b'{"text":"x","agent":"nobody"}', 404, "unknown_agent", None),
+    (b'{"text":"x","agent":"nobody"}', 404, "unknown_agent", "agent"),
+    (b'{"text":"x","agent":"strict","options":{"tone":1,"zz":1}}', 400, "invalid", "options.zz"),
+    (b'{"text":""}', 400, "invalid", None),
     (b'{"text":"x","webhook":{"url":"https://example.org/"}}', 400, "webhooks_not_configured", "webhook"),
     (b'{"text":"x","webhook":{}}', 400, "missing_parameter", "webhook.url"),
     (b'{"text":"' + b"x" * 600_000 + b'"}', 413, "too_large", None),
@@ -72,6 +77,8 @@ async def test_bad_bodies(ann, body, status, code, param):
         ("GET", "/v1/requests?active=perhaps", (400, "invalid", "active")),
         ("GET", "/v1/requests?limit=0", (400, "invalid", "limit")),
         ("GET", "/v1/requests?limit=1&limit=2", (400, "invalid", "limit")),
+        ("GET", "/v1/requests?before=", (400, "invalid", "before")),
+        ("GET", "/v1/requests?before=zzz&active=true", (400, "invalid", "before")),
         ("GET", "/v1/requests?status=gone", (400, "invalid", "status[0]")),
         ("GET", f"/v1/requests?text={'x' * 3000}", (400, "invalid", "text")),
         ("GET", "/v1/requests/r1/events?cursor=nonsense", (400, "invalid", "cursor")),
@@ -97,6 +104,13 @@ async def test_a_bad_last_event_id_is_named(ann):
     await ann.submit("r1")
     reply = await ann.call("GET", "/v1/requests/r1/events", headers={"Accept": SSE, "Last-Event-ID": "17"})
     assert (reply.status, reply.body["error"]["param"]) == (400, "Last-Event-ID")
+
+
+@pytest.mark.parametrize("key", ["", " ", '""'])
+async def test_an_empty_key_is_refused(ann, key):
+    """An Idempotency-Key that says nothing is not taken for none."""
+    reply = await ann.call("POST", "/v1/requests", {"text": "Hi"}, {"Idempotency-Key": key})
+    assert (reply.status, reply.body["error"]["param"]) == (400, "Idempotency-Key")
 
 
 async def test_the_rate_is_bounded(tmp_path):

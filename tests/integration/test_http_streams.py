@@ -7,6 +7,10 @@ import msgspec
 import pytest
 
 from holdfast_protocol import events as ev
+from holdfast_server.config import Config, DoorsSection
+from holdfast_server.entrance import Entrance
+from holdfast_server.identity import TokenIdentity
+from tests.support.door import TOKENS
 from tests.support.http_door import (
     NDJSON,
     SSE,
@@ -144,3 +148,32 @@ async def test_events_of_later_releases_are_passed_on(ann):
         async for frame in frames_of(response):
             assert (frame.kind, frame.data) == ("glow data: x", plain)
             break
+
+
+@pytest.mark.parametrize(
+    "doors", [{"http": True}, {"openai": True}, {"ai_sdk": True}, {"dialects": True}, {}]
+)
+async def test_tickets_are_sold_at_every_door(tmp_path, doors):
+    """Browsers get a ticket from a server with any HTTP door, whether the native one is among them or not."""
+    rig = HttpRig(tmp_path)
+    closed = dict.fromkeys(("http", "openai", "ai_sdk", "dialects"), False)
+    entrance = Entrance(
+        Config(doors=DoorsSection(**{**closed, **doors})),
+        rig.requests,
+        TokenIdentity(TOKENS.items()),
+        agents=[],
+        durability="process",
+    )
+    rig.http, rig.reception = entrance, _Guarded()  # type: ignore[assignment]
+    async with http_serving(rig) as ann:
+        assert (await ann.call("POST", "/v1/tickets")).status == (201 if doors else 404)
+
+
+class _Guarded:
+    """In place of the rig's reception: the entrance guards its own."""
+
+    def guard(self, app):
+        """Nothing is left to do."""
+
+    def close(self):
+        """Nothing is left to do."""

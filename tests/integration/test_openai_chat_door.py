@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import Any
 
 import pytest
@@ -164,6 +165,38 @@ async def test_a_failure_is_an_error(rig):
         with pytest.raises(APIError, match="It is down") as broken:
             [_ async for _ in stream]
         assert broken.value.code == "upstream"
+
+
+async def test_an_option_that_the_agent_refuses_is_the_callers_mistake(rig):
+    """What fails as `bad_option` is told as a wrong request, which nobody should repeat, and not as a broken server."""
+    async with rig.client() as client:
+        refused = ev.Failed(at=1, code="bad_option", message="The option seed is a number.", retryable=True)
+        waiting = asyncio.gather(client.chat.completions.create(model="demo", messages=HI))
+        await (await rig.pen((await rig.opened(1)).key.request_id)).put(refused)
+        with pytest.raises(BadRequestError, match="seed is a number") as caught:
+            await waiting
+        assert (caught.value.code, caught.value.type) == ("bad_option", "invalid_request_error")
+        assert caught.value.response.headers["x-should-retry"] == "false"
+        stream = await client.chat.completions.create(model="demo", messages=HI, stream=True)
+        await (await rig.pen((await rig.newest()).key.request_id)).put(refused)
+        with pytest.raises(APIError) as broken:
+            [_ async for _ in stream]
+        assert (broken.value.code, broken.value.type) == ("bad_option", "invalid_request_error")
+
+
+@pytest.mark.parametrize("call", ["responses", "completions"])
+async def test_unknown_words_in_the_address_are_refused_by_name(rig, call):
+    """What is asked in the query of a call that asks is not ignored, and nothing is opened."""
+    async with rig.client() as client:
+        create: Any = (
+            partial(client.responses.create, input="Hi")
+            if call == "responses"
+            else partial(client.chat.completions.create, messages=HI)
+        )
+        with pytest.raises(BadRequestError) as caught:
+            await create(model="demo", extra_query={"beta": "1"})
+        assert (caught.value.code, caught.value.param) == ("unknown_parameter", "beta")
+    assert (await rig.requests.list_requests(ANN, False, None, 10, None))[0] == []
 
 
 async def test_a_closing_server_breaks_streams_off(rig):

@@ -172,6 +172,25 @@ async def test_what_is_not_there_has_the_same_shape(http):
             assert response.content_type == "text/plain"
 
 
+async def test_what_is_not_there_can_be_read_by_permitted_pages(http):
+    """A page of a listed origin may read that a path or a method is not there; another may not."""
+    async with Hall(allowed_origins=("https://app.example",)) as hall:
+        for method, path, status in (("GET", "/v1/nothing", 404), ("DELETE", "/v1/who", 405)):
+            for origin, allowed in (("https://app.example",) * 2, ("https://evil.example", None)):
+                async with http.request(method, hall.url + path, headers={"Origin": origin}) as response:
+                    assert response.status == status
+                    assert response.headers.get("Access-Control-Allow-Origin") == allowed
+
+
+async def test_the_page_of_the_docs_is_named_where_it_is(http):
+    """Who asks for what is not there is sent to /docs only if that is served."""
+    async with Hall() as hall:
+        for docs in (False, True):
+            hall.reception.docs = docs
+            async with http.get(f"{hall.url}/v1/nothing") as response:
+                assert ("/docs" in (await response.json())["error"]["message"]) == docs
+
+
 async def test_every_code_has_a_status(http):
     """Each code of the protocol is told with its status; what may succeed later says when, and SDKs are told too."""
     assert set(STATUSES) == set(ERRORS)

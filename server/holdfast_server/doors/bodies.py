@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import hdrs
 
 from holdfast_protocol.codec import check_plain
-from holdfast_protocol.limits import COMMAND_BYTES_MAX, ID_PATTERN
+from holdfast_protocol.limits import COMMAND_BYTES_MAX, ID_CHARS_MAX, ID_PATTERN
 
 from .reception import Visit
 from .refusal import Refused
@@ -37,6 +37,13 @@ KEY_CHARS_MAX: Final = 255
 """As the draft of the header has it, and more than any library makes."""
 
 _TOO_MANY: Final = (413, "too_large", f"A body may hold {VALUES_MAX} values; send fewer.")
+
+_PATTERNED: Final = "Expected `str` matching regex "
+_FORMS: Final = {
+    repr(ID_PATTERN): f"Expected 1 to {ID_CHARS_MAX} letters, digits, `_` or `-`",
+    repr("^https?://"): "Expected an address that begins with `https://` or `http://`",
+}
+"""Patterns, in words."""
 
 T = TypeVar("T")
 
@@ -103,7 +110,17 @@ def invalid(error: msgspec.ValidationError) -> Refused:
         name = what.split("`")[1]
         param = f"{param}.{name}" if param else name
         return Refused(400, "missing_parameter", f"Missing required parameter: `{param}`.", param=param)
+    if what.startswith(_PATTERNED):
+        what = _FORMS.get(what.removeprefix(_PATTERNED), "Expected a text of another form")
     return Refused(400, "invalid", f"{what}{f' at `{param}`' if param else ''}.", param=param)
+
+
+def check_query(visit: Visit, *known: str) -> None:
+    """Nothing else stands behind the `?` than these. Raises: Refused that names the first that does."""
+    for name in visit.request.query:
+        if name not in known:
+            shown = name[:100]
+            raise Refused(400, "unknown_parameter", f"Unknown parameter: `{shown}`.", param=shown)
 
 
 def idempotent_id(visit: Visit) -> str | None:

@@ -42,7 +42,9 @@ BUCKETS_MAX: Final = 10_000
 PREFLIGHT_S: Final = 600
 """How long a browser remembers what a page may send."""
 
-EXPOSED: Final = "ETag, Location, Content-Location, Retry-After, Preference-Applied, Link, X-Request-Id, X-Should-Retry, X-Holdfast-Cursor"
+EXPOSED: Final = (
+    "ETag, Location, Content-Location, Retry-After, Preference-Applied, Link, X-Request-Id, X-Should-Retry"
+)
 """Response headers that a page of another origin may read."""
 
 METHODS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE")
@@ -118,6 +120,8 @@ class Reception:
         self._methods: dict[str, list[str]] = {}
         self._waits: set[asyncio.Timeout] = set()
         self.closed = False
+        self.docs = False
+        """Whether /docs is served."""
 
     # -- routes ----------------------------------------------------------------------------------------------
 
@@ -152,10 +156,14 @@ class Reception:
         headers: dict[str, str] = (
             {hdrs.ALLOW: wrong.headers[hdrs.ALLOW]} if hdrs.ALLOW in wrong.headers else {}
         )
-        text = f"There is no {request.method} {request.path[:200]} here; /docs lists what there is."
-        return response_of(
+        text = f"There is no {request.method} {request.path[:200]} here."
+        if self.docs:
+            text += " /docs lists the native API."
+        response = response_of(
             Refused(wrong.status, _CODES.get(wrong.status, "not_found"), text, headers=headers)
         )
+        self._share(request, response)
+        return response
 
     # -- one call --------------------------------------------------------------------------------------------
 

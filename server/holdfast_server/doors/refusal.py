@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from holdfast_protocol.errors import ERRORS, ProtocolError
+from holdfast_protocol.limits import COMMAND_BYTES_MAX, TEXT_BYTES_MAX
 from holdfast_server.stores.base import StoreError
 
 from .errors import error_reply
@@ -34,6 +35,25 @@ STATUSES: Final[dict[str, int]] = {
     "internal": 500,
 }  # fmt: skip
 """The HTTP status of each of the protocol's codes."""
+
+NOT_OVER_HTTP: Final = frozenset({"unknown_command", "too_many_subscriptions"})
+"""Codes of what only a WebSocket has."""
+
+ADVICE: Final[dict[str, str]] = {code: row.advice for code, row in ERRORS.items() if code not in NOT_OVER_HTTP} | {
+    "malformed": "The body is not valid JSON, or the call no valid HTTP; send one JSON value in UTF-8.",
+    "invalid": "A field, parameter or header is missing or wrong; `param` names it.",
+    "too_large": f"A body may have {COMMAND_BYTES_MAX // 1024**2} MiB, and a text in it {TEXT_BYTES_MAX // 1024} KiB; send less.",
+    "unauthenticated": "Send a valid token: `Authorization: Bearer ...`.",
+    "unknown_agent": "No such agent here; name another, or none for the default one.",
+    "request_conflict": "This Idempotency-Key or id was used for another request; take a new one.",
+    "rate_limited": "Too many calls; slow down and try again.",
+    "draining": "The server is about to restart; send it again in a moment.",
+    "unavailable": "The store did not answer; the outcome is unknown, send it again with the same Idempotency-Key or id.",
+}  # fmt: skip
+"""What to do about each code, to those who call over HTTP: the protocol's own advice speaks of frames and connections."""
+
+_PARAMS: Final = {"unknown_agent": "agent"}
+"""The field that is wrong, where the code tells it."""
 
 
 class Refused(Exception):
@@ -73,13 +93,17 @@ def refused_of(error: Exception, doing: str = "") -> Refused:
     if isinstance(error, Refused):
         return error
     if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return Refused(413, "too_large", ERRORS["too_large"].advice)
+        return Refused(413, "too_large", ADVICE["too_large"])
     reply = error_reply(error, None, doing=doing)
     wait_ms = reply.retry_after_ms
+    message = reply.message
+    if message == ERRORS[reply.code].advice:
+        message = ADVICE.get(reply.code, message)
     return Refused(
         STATUSES[reply.code],
         reply.code,
-        reply.message,
+        message,
+        param=getattr(error, "param", None) or _PARAMS.get(reply.code),
         retryable=reply.retryable,
         retry_after_s=None if wait_ms is None else wait_ms / 1000,
     )

@@ -21,6 +21,9 @@ FINISH_REASONS: Final = ("stop", "length", "tool_calls", "content_filter")
 
 SUPERSEDED: Final = "Another attempt replaced what was shown. Ask for the answer again to get what stands."
 
+BAD_OPTION: Final = "bad_option"
+"""The code of agents that refuse an option or its value: the caller's mistake, not the server's."""
+
 _SENTENCES: Final[dict[type, str]] = {
     ev.Failed: "The request failed",
     ev.Cancelled: "The request was cancelled",
@@ -127,7 +130,8 @@ class CompletionsProjection:
     def _stopped(self, event: ev.Outcome) -> list[dict[str, Any]]:
         code = event.code if isinstance(event, ev.Failed) else ev.KINDS[type(event)]
         message = event.message or f"{_SENTENCES[type(event)]} ({event.code})."
-        return self._error("cancelled" if isinstance(event, ev.Cancelled) else "server_error", code, message)
+        kind = "cancelled" if isinstance(event, ev.Cancelled) else "server_error"
+        return self._error("invalid_request_error" if code == BAD_OPTION else kind, code, message)
 
     # -- what stands -----------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import pytest
 from holdfast_protocol.commands import InputMessage, InputToolCall, Submission
 from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.events import Started, Waiting
-from holdfast_server.agents.base import Message, ToolCall
+from holdfast_server.agents.base import Message, Profile, ToolCall
 from holdfast_server.history.visible import UnknownMessage
 from holdfast_server.journal import place
 from holdfast_server.stores.base import NotWaiting, RequestConflict, UnknownRequest, key_of
@@ -356,3 +356,33 @@ async def test_a_purged_request_answers_from_the_history(bench):
     assert place(found, cursor) == (0, "purged")
     again = await bench.requests.submit(ADA, ask(request_id="r1"))
     assert not again.created
+
+
+async def test_an_option_that_the_agent_does_not_have_is_refused_by_name(bench):
+    """The error names it and those there are, and nothing is opened; what is there already is found whatever it has."""
+    asked = ask(request_id="r1", options={"tone": "warm", "zz": 1})
+    await bench.requests.submit(ADA, asked)
+    bench.requests.profiles["demo"] = Profile("demo", options=frozenset({"tone", "pace"}))
+    assert not (await bench.requests.submit(ADA, asked)).created
+    with pytest.raises(ProtocolError, match="`demo` has no option `zz`; it has pace, tone") as error:
+        await bench.requests.submit(ADA, ask(request_id="r2", options={"tone": "warm", "zz": 1}))
+    assert (error.value.code, error.value.param) == ("invalid", "options.zz")
+    with pytest.raises(UnknownRequest):
+        await bench.requests.find(ADA, "r2")
+    await bench.requests.submit(ADA, ask(request_id="r3", options={"tone": "warm"}))
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+async def test_nothing_is_no_question(bench, text):
+    """A blank text is refused without a chat as in one; beside messages it is as it was sent."""
+    for chat_id in ("c1", None):
+        with pytest.raises(ProtocolError, match="`text` is empty"):
+            await bench.requests.submit(ADA, Submission(text=text, chat_id=chat_id))
+    await bench.requests.submit(ADA, Submission(text=text, messages=[InputMessage(role="user", text="hi")]))
+
+
+@pytest.mark.parametrize("before", ["", "zzz", "-1", "1" * 19, "²"])
+async def test_a_mark_of_no_page_is_refused(bench, before):
+    """A list of requests does not begin again by itself."""
+    with pytest.raises(ProtocolError, match="`before` is not a mark"):
+        await bench.requests.list_requests(ADA, False, None, 10, before)

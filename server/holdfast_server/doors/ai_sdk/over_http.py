@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 from aiohttp import web
 
-from holdfast_server.doors.bodies import idempotent_id, read_json
+from holdfast_server.doors.bodies import check_query, idempotent_id, read_json
 from holdfast_server.doors.http_desk import HttpDesk
 from holdfast_server.doors.reception import Visit
 from holdfast_server.doors.streaming import EventStream, follow
@@ -37,6 +37,7 @@ class HttpTransport:
 
     async def ask(self, visit: Visit) -> web.StreamResponse:
         """POST /api/chat: submit the last message, and stream its answer. Hanging up ends the reading alone (I5)."""
+        check_query(visit, "agent", "ai")
         question = await read_json(visit, Question)
         asked = await self._asking.ask(
             visit.owner,
@@ -56,6 +57,7 @@ class HttpTransport:
 
     async def stop(self, visit: Visit) -> web.StreamResponse:
         """POST /api/chat/{id}/stop: end what runs in the chat."""
+        check_query(visit)
         body = await read_json(visit, Stop, empty=Stop())
         chat_id = checked_chat(visit.request.match_info["chat_id"])
         stopped = 0

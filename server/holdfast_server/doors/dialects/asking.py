@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 
 from holdfast_protocol.events import Event
 from holdfast_protocol.limits import ID_PATTERN
-from holdfast_server.doors.bodies import idempotent_id, read_json
+from holdfast_server.doors.bodies import check_query, idempotent_id, read_json
 from holdfast_server.doors.http_desk import HttpDesk
 from holdfast_server.doors.reception import Visit
 from holdfast_server.doors.refusal import Refused
@@ -27,6 +27,9 @@ DOOR: Final = "dialects"
 """What readers' spans call this door."""
 
 ID_HEADER: Final = "X-Request-Id"
+
+NAMES_MAX: Final = 20
+"""Agents that a refusal lists."""
 
 
 class Body(Protocol):
@@ -72,8 +75,9 @@ class Asking:
         self.desk = desk
         self._reels: Reels[StoryReel] = Reels(StoryReel)
 
-    async def read(self, visit: Visit, kind: type[B]) -> B:
-        """The body. Raises: Refused."""
+    async def read(self, visit: Visit, kind: type[B], *query: str) -> B:
+        """The body; of the address this `query` is known. Raises: Refused."""
+        check_query(visit, *query)
         return await read_json(visit, kind)
 
     async def submit(
@@ -91,7 +95,8 @@ class Asking:
         desk = self.desk
         agent = await self._agent_of(visit, body, session)
         if agent not in desk.profiles:
-            text = f"There is no agent {agent[:64]!r} here; GET /v1/agents lists those there are."
+            names = ", ".join(list(desk.profiles)[:NAMES_MAX])
+            text = f"There is no agent {agent[:64]!r} here; there are: {names}."
             raise Refused(404, "unknown_agent", text, param=agent_param)
         request_id = idempotent_id(visit) or desk.new_id()
         # Of the same key the same session must come, or the repetition would be another request.
@@ -114,8 +119,10 @@ class Asking:
             agent = await desk.requests.chats.agent_of(visit.owner, chat_of(session))
         return agent if agent is not None and agent in desk.profiles else desk.default_agent
 
-    async def find(self, visit: Visit, request_id: str | None) -> Log:
-        """The caller's request of that id, whichever door it came by. Raises: UnknownRequest, Unavailable."""
+    async def find(self, visit: Visit, request_id: str | None, *query: str) -> Log:
+        """The caller's request of that id, whichever door it came by; of the address this `query` is known. Raises: Refused,
+        UnknownRequest, Unavailable."""
+        check_query(visit, *query)
         if request_id is None or re.fullmatch(ID_PATTERN, request_id) is None:
             raise UnknownRequest("")
         return await self.desk.requests.find(visit.owner, request_id)

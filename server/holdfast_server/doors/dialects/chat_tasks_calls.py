@@ -42,7 +42,7 @@ class ChatTasksCalls:
 
     async def _send(self, visit: Visit) -> web.StreamResponse:
         waits = not _asynchronous(visit, self._asking.desk.dialects_async)
-        body = await self._asking.read(visit, dialect.ChatMessage)
+        body = await self._asking.read(visit, dialect.ChatMessage, "async_mode")
         log = await self._asking.submit(visit, body, dialect.submission_of, session=body.session_id)
         if not (waits and await self._asking.ended(visit, log)):
             return reply(dialect.begun(asked_of(log)), log)

@@ -36,5 +36,5 @@ class InvokeCalls:
         return reply(dialect.snapshot(await self._asking.story(log)), log)
 
     async def _stream(self, visit: Visit) -> web.StreamResponse:
-        log = await self._asking.find(visit, visit.request.match_info["request_id"])
+        log = await self._asking.find(visit, visit.request.match_info["request_id"], "ticket")
         return await serve_socket(self._asking, visit, log)

@@ -48,7 +48,7 @@ class WorkflowJobsCalls:
         return reply(dialect.status(await self._asking.story(log)), log)
 
     async def _stream(self, visit: Visit) -> web.StreamResponse:
-        log = await self._find(visit)
+        log = await self._find(visit, "ticket")
         if log.sealed and visit.request.headers.get("Last-Event-ID") == LAST_ID:
             return web.Response(status=204, headers={hdrs.CACHE_CONTROL: "no-store"})
         telling, start = await _at_tail(log)
@@ -67,8 +67,8 @@ class WorkflowJobsCalls:
             pass
         return stream.response
 
-    async def _find(self, visit: Visit) -> Log:
-        return await self._asking.find(visit, dialect.request_of(visit.request.match_info["job"]))
+    async def _find(self, visit: Visit, *query: str) -> Log:
+        return await self._asking.find(visit, dialect.request_of(visit.request.match_info["job"]), *query)
 
 
 async def _at_tail(log: Log) -> tuple[dialect.JobStream, int]:

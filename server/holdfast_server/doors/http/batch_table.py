@@ -76,7 +76,7 @@ OPERATIONS: Final[list[Operation]] = [
     ),
     Operation(
         "GET", webhook_calls.WEBHOOKS, "readDeliveries", "Webhooks", "Delivery log",
-        "The webhook of a request, how far its delivery is, and its latest tries. docs/webhooks.md says what is sent, and how it is signed.",
+        "The webhook of a request, how far its delivery is, and its latest tries.",
         webhook_calls.read_deliveries, (Answer(200, "The log.", webhook_calls.DeliveryLog),), refusals=_UNKNOWN,
     ),
     Operation(

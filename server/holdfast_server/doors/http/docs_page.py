@@ -32,6 +32,7 @@ def page_of(document: dict[str, Any], operations: Iterable[Operation]) -> str:
         + "</ul>"
         for group in groups
     )
+    links += '<h2>More</h2><ul><li><a href="#shapes">Shapes</a></li><li><a href="openapi.json">openapi.json</a></li></ul>'
     shown = "".join(
         f"<h2>{escape(group)}</h2>"
         + "".join(_operation(document, operation) for operation in table if operation.group == group)
@@ -41,9 +42,10 @@ def page_of(document: dict[str, Any], operations: Iterable[Operation]) -> str:
     shapes = "".join(_shape(name, schema) for name, schema in schemas.items())
     info = document["info"]
     return (
-        f'{TOP}<nav aria-label="Operations"><a class="home" href="#top">Holdfast <small>{escape(info["version"])}</small></a>'
-        f'{links}<h2>More</h2><ul><li><a href="#shapes">Shapes</a></li><li><a href="openapi.json">openapi.json</a></li></ul></nav>'
-        f'<main id="top"><h1>The HTTP API</h1><p>{_prose(info["description"])}</p>{_INTRODUCTION}{shown}'
+        f'{TOP}<nav class="side" aria-label="Operations"><a class="home" href="#top">Holdfast <small>{escape(info["version"])}</small></a>'
+        f"{links}</nav>"
+        f'<main id="top"><h1>The HTTP API</h1><p>{_prose(info["description"])}</p>{_INTRODUCTION}'
+        f'<nav class="folded" aria-label="Operations"><details><summary>All operations</summary>{links}</details></nav>{shown}'
         f'<h2 id="shapes">Shapes</h2>{shapes}</main></body></html>\n'
     )
 

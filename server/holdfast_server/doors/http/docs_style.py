@@ -18,10 +18,12 @@ body {
   margin: 0; display: grid; grid-template-columns: 17rem minmax(0, 1fr); background: var(--back); color: var(--text);
   font: 1rem/1.55 system-ui, sans-serif;
 }
-nav {
+nav { font-size: 0.9rem; }
+.side {
   position: sticky; top: 0; height: 100vh; overflow-y: auto; padding: 1.25rem; border-right: 1px solid var(--line);
-  background: var(--panel); font-size: 0.9rem;
+  background: var(--panel);
 }
+.folded { display: none; margin: 1rem 0; padding: 0.5rem 1rem; background: var(--panel); border: 1px solid var(--line); border-radius: 6px; }
 nav .home { font-size: 1.15rem; font-weight: 650; color: var(--text); }
 nav h2 { margin: 1.25rem 0 0.25rem; font-size: 0.8rem; color: var(--soft); }
 nav ul { margin: 0; padding: 0; list-style: none; }
@@ -54,7 +56,10 @@ summary { cursor: pointer; padding: 0.2rem 0; color: var(--soft); }
 .shape > p { margin: 0.25rem 0; }
 @media (max-width: 50rem) {
   body { display: block; }
-  nav { position: static; height: auto; border-right: 0; border-bottom: 1px solid var(--line); }
+  .side { display: none; }
+  .folded { display: block; }
+  .folded summary { padding: 0.4rem 0; color: var(--text); }
+  .folded li a { padding: 0.4rem 0; }
   main { padding: 1.25rem 1rem 4rem; }
 }
 @media print { nav { display: none; } body { display: block; } }

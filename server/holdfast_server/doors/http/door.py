@@ -10,7 +10,7 @@ from holdfast_server.doors.http_desk import HttpDesk
 from holdfast_server.doors.reception import Visit
 
 from .documents import Documents
-from .operations import Operation
+from .operations import ID_HEADER, Operation
 from .table import OPERATIONS
 
 
@@ -30,9 +30,14 @@ class HttpDoor:
             )
         if self._documents is not None:
             self._documents.add_routes(app)
+            self._desk.reception.docs = True
 
     def _call(self, operation: Operation) -> Callable[[Visit], Awaitable[web.StreamResponse]]:
         async def call(visit: Visit) -> web.StreamResponse:
-            return await operation.call(await operation.read(self._desk, visit))
+            response = await operation.call(await operation.read(self._desk, visit))
+            request_id = visit.request.match_info.get("request_id")
+            if request_id is not None and not response.prepared:  # a stream says it itself, before it begins
+                response.headers.setdefault(ID_HEADER, request_id)
+            return response
 
         return call

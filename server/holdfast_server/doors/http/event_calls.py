@@ -15,7 +15,7 @@ from holdfast_server.stores.base import UnknownRequest
 from holdfast_server.stores.log import Log
 
 from .event_frames import FORMATS, plain, stretch, write_log
-from .operations import JSON, NDJSON, NEGOTIATED, SSE, Asked, TicketQuery, answer, no_content
+from .operations import ID_HEADER, JSON, NDJSON, NEGOTIATED, SSE, Asked, TicketQuery, answer, no_content
 from .preferences import preference, preferred
 from .request_shapes import CURSOR_PATTERN, EventPage, arrival_of
 
@@ -86,7 +86,8 @@ async def stream_log(
     asked: Asked, log: Log, begin: Place, media: str, headers: dict[str, str] | None = None
 ) -> web.StreamResponse:
     """The log from a place on, until it ends or the reader goes."""
-    async with EventStream(asked.visit, media=media, headers={**(headers or {}), **NEGOTIATED}) as stream:
+    told = {**(headers or {}), **NEGOTIATED, ID_HEADER: log.key.request_id}
+    async with EventStream(asked.visit, media=media, headers=told) as stream:
         await write_log(stream, log, begin, FORMATS[media])
     return stream.response
 

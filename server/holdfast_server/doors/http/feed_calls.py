@@ -6,7 +6,7 @@ frame says why (`reset`) and holds the present. An entry is a whole row with a v
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from aiohttp import web
@@ -27,6 +27,8 @@ from .operations import JSON, NEGOTIATED, SSE, Asked, TicketQuery, answer
 from .preferences import preference, preferred
 
 FEED = "/v1/feed"
+
+_FORMATS: Final = {"sse": SSE, "json": JSON}
 
 
 class FeedPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +52,9 @@ class FeedQuery(TicketQuery, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    format: (
+        Annotated[Literal["sse", "json"], msgspec.Meta(description="Instead of the header Accept.")] | None
+    ) = None
     wait: Annotated[
         float, msgspec.Meta(ge=0, le=86_400, description="JSON only: seconds to wait for something new.")
     ] = 0.0
@@ -68,7 +73,12 @@ async def read_feed(asked: Asked) -> web.StreamResponse:
         raise Refused(400, error.code, str(error), param=LAST_EVENT_ID if last_id else "cursor") from None
     feed.hold(owner)
     try:
-        if preferred(asked.visit.request.headers, (JSON, SSE)) == SSE:
+        media = (
+            _FORMATS[query.format]
+            if query.format is not None
+            else preferred(asked.visit.request.headers, (JSON, SSE))
+        )
+        if media == SSE:
             return await _stream(asked, feed, place)
         wished = preference(asked.visit.request.headers)
         if place.reset is None:

@@ -12,7 +12,8 @@ from holdfast_protocol.events import KINDS
 from holdfast_protocol.limits import ID_PATTERN, OFFSET_MAX
 from holdfast_server.doors.refusal import STATUSES
 
-from .operations import JSON, NDJSON, SSE, Answer, Header, Operation, Query
+from .operations import ID_HEADER, JSON, NDJSON, SSE, Answer, Header, Operation, Query
+from .request_shapes import REQUESTS
 
 OPENAPI_VERSION: Final = "3.1.0"
 
@@ -32,6 +33,8 @@ STATUS_TEXTS: Final = {
     500: "A bug in the server, told under a number.",
     503: "Not now: it restarts, or its store is in trouble; Retry-After says when to come back.",
 }
+
+_ID: Final = Header(ID_HEADER, "The id of the request that this is about.")
 
 _SCHEMAS: Final = "#/components/schemas/"
 _STREAMED: Final[dict[str, dict[str, Any]]] = {
@@ -76,7 +79,7 @@ def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
         "info": {
             "title": "Holdfast",
             "version": version,
-            "description": "Requests to language models whose answers survive disconnects, reloads and crashes: ask, then read the answer through any door, from any cursor. docs/http.md explains it, docs/protocol.md the events.",
+            "description": "Requests to language models whose answers survive disconnects, reloads and crashes: ask, then read the answer through any door, from any cursor.",
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name} for name in groups],
@@ -144,7 +147,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         if operation.example is not None:
             content["example"] = operation.example
         spec["requestBody"] = {"required": True, "content": {JSON: content}}
-    spec["responses"] = {str(answer.status): _answer(answer) for answer in operation.answers} | {
+    named = operation.path.startswith(REQUESTS) and (operation.method == "POST" or operation.path != REQUESTS)
+    spec["responses"] = {str(answer.status): _answer(answer, named=named) for answer in operation.answers} | {
         str(status): {"$ref": f"#/components/responses/Error{status}"} for status in _statuses(operation)
     }
     return spec
@@ -194,12 +198,12 @@ def _header_parameter(header: Header) -> dict[str, Any]:
     }
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
+def _answer(answer: Answer, *, named: bool) -> dict[str, Any]:
     spec: dict[str, Any] = {"description": answer.text}
-    if answer.headers:
+    headers = [*answer.headers, _ID] if named else answer.headers
+    if headers:
         spec["headers"] = {
-            header.name: {"description": header.text, "schema": dict(header.schema)}
-            for header in answer.headers
+            header.name: {"description": header.text, "schema": dict(header.schema)} for header in headers
         }
     content: dict[str, Any] = {}
     if answer.body is not None:

@@ -27,6 +27,8 @@ JSON: Final = "application/json"
 SSE: Final = "text/event-stream"
 NDJSON: Final = "application/x-ndjson"
 
+ID_HEADER: Final = "X-Request-Id"
+
 VALUE_CHARS_MAX: Final = 2_048
 """One value of a query: the longest that means something, a search, has a tenth of it."""
 

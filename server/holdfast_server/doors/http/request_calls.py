@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 
 import msgspec
 import structlog
@@ -17,15 +15,16 @@ from holdfast_protocol.events import Event
 from holdfast_protocol.lifecycle import Status
 from holdfast_protocol.limits import LIST_LIMIT_DEFAULT, OFFSET_MAX, OWNER_CHARS_MAX
 from holdfast_protocol.rewrite import text_bytes
+from holdfast_server.doors import ticket_call
 from holdfast_server.doors.streaming import wait_sealed
-from holdfast_server.doors.tickets import TICKET_S
 from holdfast_server.filters import Filter
 from holdfast_server.identity import owner_name, owner_named
 from holdfast_server.stores.base import Owner, UnknownRequest
 from holdfast_server.stores.log import Log
 
 from .event_frames import plain
-from .operations import Asked, Query, answer, local, no_content
+from .listing import next_link, reading_a_page
+from .operations import Asked, Query, answer, no_content
 from .preferences import preference
 from .request_shapes import (
     REQUESTS,
@@ -35,7 +34,6 @@ from .request_shapes import (
     Inspection,
     LogPage,
     RequestList,
-    Ticket,
     status_of,
 )
 
@@ -105,16 +103,12 @@ async def list_requests(asked: Asked) -> web.StreamResponse:
     query: ListQuery = asked.query
     if query.everyone and not asked.visit.operator:
         raise ProtocolError("not_permitted")
-    rows, mark = await asked.desk.requests.list_requests(
-        None if query.everyone else asked.visit.owner, query.active, query.chat_id, query.limit, query.before,
-        which=Filter(frozenset(query.status), query.agent, query.text, query.tools),
-    )  # fmt: skip
-    headers: dict[str, str] = {}
-    if mark is not None:
-        rest = [(name, value) for name, value in asked.visit.request.query.items() if name != "before"]
-        more = urlencode([*rest, ("before", mark)])
-        headers[hdrs.LINK] = f'<{local(asked.visit, REQUESTS)}?{more}>; rel="next"'
-    return answer(RequestList(requests=rows, next=mark), headers=headers)
+    with reading_a_page():
+        rows, mark = await asked.desk.requests.list_requests(
+            None if query.everyone else asked.visit.owner, query.active, query.chat_id, query.limit, query.before,
+            which=Filter(frozenset(query.status), query.agent, query.text, query.tools),
+        )  # fmt: skip
+    return answer(RequestList(requests=rows, next=mark), headers=next_link(asked, REQUESTS, mark))
 
 
 async def get_status(asked: Asked) -> web.StreamResponse:
@@ -192,10 +186,7 @@ async def read_log(asked: Asked) -> web.StreamResponse:
 
 async def new_ticket(asked: Asked) -> web.StreamResponse:
     """A way in for where browsers cannot send a header."""
-    visit = asked.visit
-    now = asyncio.get_running_loop().time()
-    ticket = visit.reception.tickets.issue(visit.owner, visit.operator, now)
-    return answer(Ticket(ticket=ticket, expires_in_s=TICKET_S), 201)
+    return await ticket_call.new_ticket(asked.visit)
 
 
 def _fitting(events: list[Event]) -> int:

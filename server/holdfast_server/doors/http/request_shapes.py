@@ -204,7 +204,7 @@ class LogPage(Shape, frozen=True, kw_only=True):
 
 
 class Arrival(Shape, frozen=True, kw_only=True):
-    """You hold everything up to `cursor`, and your digest (a CRC-32, as docs/protocol.md defines it, over `parts` parts of
+    """You hold everything up to `cursor`, and your digest (a CRC-32, as the protocol defines it, over `parts` parts of
     `bytes` bytes) should be this one; if not, read again without a cursor. `sealed`: nothing will follow."""
 
     cursor: CursorText
@@ -224,13 +224,6 @@ class EventPage(Shape, frozen=True, kw_only=True):
     reset: ResetReason | None
     sealed: bool
     caught_up: Arrival | None
-
-
-class Ticket(Shape, frozen=True, kw_only=True):
-    """Lets in once, as you, for so many seconds: as `?ticket=` where a browser cannot send a header."""
-
-    ticket: str
-    expires_in_s: float
 
 
 # -- read off a log ----------------------------------------------------------------------------------------------

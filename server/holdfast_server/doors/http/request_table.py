@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from holdfast_server.doors.refusal import STATUSES
+from holdfast_server.doors.ticket_call import TICKETS, Ticket
 
 from . import event_calls, request_calls, submitting
 from .operations import NDJSON, SSE, Answer, Header, Operation
@@ -26,7 +27,6 @@ from .request_shapes import (
     NewRequest,
     RequestList,
     RequestStatus,
-    Ticket,
 )
 
 GROUP: Final = "Requests"
@@ -138,7 +138,7 @@ OPERATIONS: Final[list[Operation]] = [
         query=request_calls.LogQuery, refusals=_UNKNOWN, example_query="?start=0&limit=100",
     ),
     Operation(
-        "POST", "/v1/tickets", "createTicket", "Tickets", "A ticket for a browser",
+        "POST", TICKETS, "createTicket", "Tickets", "A ticket for a browser",
         "A way in for EventSource and WebSocket, which cannot send a header: it lets in once, as you, where `?ticket=` is taken.",
         request_calls.new_ticket,
         (Answer(201, "The ticket.", Ticket),),

@@ -8,15 +8,15 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from holdfast_server.doors.bodies import idempotent_id
-from holdfast_server.doors.refusal import Refused
+from holdfast_server.doors.refusal import ADVICE, Refused
 from holdfast_server.doors.streaming import wait_until
 from holdfast_server.journal import place
 from holdfast_server.requests import Opened
-from holdfast_server.stores.base import UnknownRequest, key_of
+from holdfast_server.stores.base import RequestConflict, UnknownRequest, key_of
 from holdfast_server.stores.log import Log
 
 from .event_calls import stream_log
-from .operations import JSON, NDJSON, NEGOTIATED, SSE, Asked, answer, local, path_of
+from .operations import ID_HEADER, JSON, NDJSON, NEGOTIATED, SSE, Asked, answer, local, path_of
 from .preferences import preference, preferred
 from .request_shapes import EVENTS, REQUEST, NewRequest, accepted_of, status_of
 
@@ -28,7 +28,12 @@ NOT_CONFIGURED: Final = (
 async def submit(asked: Asked) -> web.StreamResponse:
     """Accept a request, and answer as the caller prefers."""
     visit, desk = asked.visit, asked.desk
-    opened = await open_request(asked, asked.body)
+    new: NewRequest = asked.body
+    try:
+        opened = await open_request(asked, new)
+    except RequestConflict:
+        named_by = "Idempotency-Key" if new.request_id is None else "request_id"
+        raise Refused(409, "request_conflict", ADVICE["request_conflict"], param=named_by) from None
     log = opened.log
     headers = addresses(asked, log)
     media = preferred(visit.request.headers, (JSON, SSE, NDJSON))
@@ -79,4 +84,4 @@ def addresses(asked: Asked, log: Log) -> dict[str, str]:
     """Where the request is, and where its events are, as headers."""
     own = local(asked.visit, path_of(REQUEST, request_id=log.key.request_id))
     events = local(asked.visit, path_of(EVENTS, request_id=log.key.request_id))
-    return {hdrs.LOCATION: own, hdrs.LINK: f'<{events}>; rel="events"'}
+    return {hdrs.LOCATION: own, hdrs.LINK: f'<{events}>; rel="events"', ID_HEADER: log.key.request_id}

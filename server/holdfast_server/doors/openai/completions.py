@@ -21,7 +21,7 @@ from holdfast_server.doors.refusal import Refused
 from holdfast_server.doors.streaming import EventStream, follow, wait_answered
 from holdfast_server.journal import snapshot
 from holdfast_server.projections.base import Asked
-from holdfast_server.projections.completions import CompletionsProjection
+from holdfast_server.projections.completions import BAD_OPTION, CompletionsProjection
 from holdfast_server.projections.response_envelope import NOTED_AS, envelope_of
 from holdfast_server.reels import Reels, asked_of
 from holdfast_server.stores.base import UnknownRequest
@@ -71,6 +71,7 @@ class Completions:
         add(app, "DELETE", one, self._delete)
 
     async def _create(self, visit: Visit) -> web.StreamResponse:
+        query(visit.request, Nothing)
         body = body_of(await read_json(visit, dict[str, Any]))
         creation = creation_of(body, self._desk.profiles, request_id=idempotent_id(visit))
         opened = await self._desk.requests.submit(
@@ -115,11 +116,12 @@ class Completions:
         outcome = projection.failure
         if outcome is not None:
             await self._delivering.let_go(log)
+            wrong = outcome.code == BAD_OPTION
             raise Refused(
-                STATUSES.get(type(outcome), 500),
+                400 if wrong else STATUSES.get(type(outcome), 500),
                 outcome.code,
                 outcome.message or f"The request ended without an answer ({outcome.code}).",
-                retryable=outcome.retryable,
+                retryable=outcome.retryable and not wrong,
                 headers=headers_of(log),
             )
         value = projection.completion()

@@ -30,9 +30,10 @@ def own_id(name: str, prefix: str) -> str:
 def not_found(name: str, prefix: str) -> Refused:
     """Nothing has this name, or it is somebody else's."""
     noun = _NOUNS[prefix]
-    return Refused(
-        404, f"{noun}_not_found", f"No {noun} has the id {name[:80]!r}; it has `{prefix}` before it."
-    )
+    text = f"No {noun} of yours has the id {name[:80]!r}."
+    if not name.startswith(prefix):
+        text += f" Ids of {noun}s begin with `{prefix}`."
+    return Refused(404, f"{noun}_not_found", text)
 
 
 def unsupported_parameter(param: str, why: str) -> Refused:

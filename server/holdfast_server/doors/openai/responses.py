@@ -73,6 +73,7 @@ class Responses:
     # -- create ----------------------------------------------------------------------------------------------
 
     async def _create(self, visit: Visit) -> web.StreamResponse:
+        query(visit.request, Nothing)
         body = await read_json(visit, dict[str, Any])
         creation = await self._intake.creation(visit.owner, body, request_id=idempotent_id(visit))
         log = (await self._intake.open(visit.owner, creation)).log
