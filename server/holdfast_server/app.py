@@ -29,6 +29,7 @@ from .config import Config, ConfigError, load
 from .config_check import check
 from .delivery import Delivery
 from .doors import health
+from .doors.bodies import BODY_BYTES_MAX
 from .doors.headers import secure
 from .doors.page import PageDoor
 from .doors.page_files import read_page
@@ -172,7 +173,7 @@ class Node:
             self.tasks.start(self._sweep(), "sweep")
             notices = Notices(self.delivery, self.admission.queued, lambda: self.store.trouble)
             self.tasks.start(notices.run(), "notices")
-            app = web.Application(client_max_size=1024 * 1024)
+            app = web.Application(client_max_size=BODY_BYTES_MAX)
             self.door.add_routes(app)
             self.entrance.add_routes(app)
             secure(app)

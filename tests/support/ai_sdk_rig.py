@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, WSMsgType, web
+from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, WSMsgType
 
 from holdfast_server.doors.ai_sdk.door import AiSdkDoor
 from tests.support.door import serving
-from tests.support.http_door import Caller, HttpRig
+from tests.support.http_door import Also, Caller, HttpRig
 
 WAIT_S = 10.0
 ANNS = {"Authorization": "Bearer ann-token"}
@@ -23,25 +23,7 @@ class AiRig(HttpRig):
 
     def __init__(self, folder: Any, **more: Any) -> None:
         super().__init__(folder, **more)
-        self.door = _Also(self.door, AiSdkDoor(self.desk))  # type: ignore[assignment]
-
-
-class _Also:
-    """The other doors, and ours before them."""
-
-    def __init__(self, others: Any, ours: AiSdkDoor) -> None:
-        self._others = others
-        self._ours = ours
-
-    def add_routes(self, app: web.Application) -> None:
-        self._ours.add_routes(app)
-        self._others.add_routes(app)
-
-    async def start(self) -> None:
-        await self._others.start()
-
-    async def close(self, spread_s: float) -> None:
-        await self._others.close(spread_s)
+        self.door = Also(self.door, AiSdkDoor(self.desk))  # type: ignore[assignment]
 
 
 class Guest(Caller):

@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, WSMsgType, web
+from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, WSMsgType
 
 from holdfast_protocol import events as ev
 from holdfast_server.agents.base import Profile
 from holdfast_server.doors.dialects import DialectsDoor
 from tests.support.dialect_story import TEXT, WORK
 from tests.support.door import serving
-from tests.support.http_door import Caller, HttpRig
+from tests.support.http_door import Also, Caller, HttpRig
 from tests.support.pens import Pen
 
 WAIT_S = 10.0
@@ -28,7 +28,7 @@ class DialectsRig(HttpRig):
     def __init__(self, folder: Any, **more: Any) -> None:
         super().__init__(folder, **more)
         self.requests.profiles["strict"] = Profile(name="strict", options=frozenset({"tone"}))  # type: ignore[index]
-        self.door = _Also(self.door, DialectsDoor(self.desk))  # type: ignore[assignment]
+        self.door = Also(self.door, DialectsDoor(self.desk))  # type: ignore[assignment]
 
     async def bare_pen(self, request_id: str) -> Pen:
         """The pen of a submitted request, with nothing written."""
@@ -39,24 +39,6 @@ class DialectsRig(HttpRig):
         pen: Any = Pen(self, found.log)  # type: ignore[arg-type]
         pen._claim, pen._writer = found, self.store.writer(found)
         return pen  # type: ignore[no-any-return]
-
-
-class _Also:
-    """The other doors, and ours before them."""
-
-    def __init__(self, others: Any, ours: DialectsDoor) -> None:
-        self._others = others
-        self._ours = ours
-
-    def add_routes(self, app: web.Application) -> None:
-        self._ours.add_routes(app)
-        self._others.add_routes(app)
-
-    async def start(self) -> None:
-        await self._others.start()
-
-    async def close(self, spread_s: float) -> None:
-        await self._others.close(spread_s)
 
 
 @asynccontextmanager

@@ -90,6 +90,24 @@ class _Both:
         await self._websocket.close(spread_s)
 
 
+class Also:
+    """More doors on the same port, `ours` before the others."""
+
+    def __init__(self, others: Any, ours: Any) -> None:
+        self._others = others
+        self._ours = ours
+
+    def add_routes(self, app: web.Application) -> None:
+        self._ours.add_routes(app)
+        self._others.add_routes(app)
+
+    async def start(self) -> None:
+        await self._others.start()
+
+    async def close(self, spread_s: float) -> None:
+        await self._others.close(spread_s)
+
+
 @asynccontextmanager
 async def http_serving(rig: HttpRig) -> AsyncIterator[Caller]:
     """The rig, listening, and ann's way to it."""

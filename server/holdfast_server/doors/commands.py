@@ -7,7 +7,6 @@ it. Whatever it raises becomes one `error` reply. Every look-up takes the caller
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -17,11 +16,11 @@ from holdfast_protocol.errors import ProtocolError
 from holdfast_server.feed_delivery import FEED
 from holdfast_server.journal import Place, place
 from holdfast_server.stores.base import StoreError
-from holdfast_server.tasks import Tasks
 
 from . import looking
 from .desk import Answer, Caller, Desk, Opened, Stranger
 from .errors import error_reply
+from .in_lines import in_lines
 from .settings import DOOR
 
 # -- connection --------------------------------------------------------------------------------------------------
@@ -55,30 +54,19 @@ async def _submit_many(desk: Desk, caller: Caller, command: cm.SubmitMany) -> An
     results: list[rp.Submitted | rp.Error | None] = [None] * len(command.requests)
     opened: list[Opened] = []
 
-    async def open_in_order(places: list[int]) -> None:
-        for number in places:
-            submission = command.requests[number]
-            try:
-                if number >= room:
-                    raise ProtocolError("too_many_subscriptions")
-                found = await desk.requests.submit(caller.owner, submission)
-            except (ProtocolError, StoreError) as error:
-                results[number] = error_reply(error, command.ref, request_id=submission.request_id)
-            else:
-                results[number] = _submitted(command.ref, found)
-                opened.append(found)
+    async def open_one(number: int) -> None:
+        submission = command.requests[number]
+        try:
+            if number >= room:
+                raise ProtocolError("too_many_subscriptions")
+            found = await desk.requests.submit(caller.owner, submission)
+        except (ProtocolError, StoreError) as error:
+            results[number] = error_reply(error, command.ref, request_id=submission.request_id)
+        else:
+            results[number] = _submitted(command.ref, found)
+            opened.append(found)
 
-    lines: dict[str | int, list[int]] = {}
-    for number, submission in enumerate(command.requests):
-        lines.setdefault(number if submission.chat_id is None else submission.chat_id, []).append(number)
-    tasks = Tasks("submit_many")
-    try:
-        started = [tasks.start(open_in_order(places), "line") for places in lines.values()]
-        await asyncio.wait(started)
-        for task in started:
-            task.result()
-    finally:
-        await tasks.close()
+    await in_lines((submission.chat_id for submission in command.requests), open_one)
     done = [result for result in results if result is not None]
     reply = rp.SubmittedMany(ref=command.ref, results=done)
     return Answer(reply, (lambda: _follow(desk, caller, opened)) if command.follow else None)

@@ -17,7 +17,7 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from .frames import linger_none
+from .answers import abort
 from .headers import DIAGRAM, PAGE, SHARED
 from .page_files import IDENTITY, INDEX, PageFile
 
@@ -147,9 +147,7 @@ class PageDoor:
             await response.write_eof()
             await self._emptied(request.transport)
         except TimeoutError:
-            if request.transport is not None:
-                linger_none(request.transport)
-                request.transport.abort()
+            abort(request)
         except ConnectionError:
             pass  # the reader went: there is nobody left to answer
 

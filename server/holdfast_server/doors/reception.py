@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
@@ -34,8 +33,6 @@ from .outside import HOST, Outside
 from .refusal import FORESEEN, Refused, refused_of, response_of
 from .tickets import Tickets
 
-log = structlog.get_logger(__name__)
-
 BUCKETS_MAX: Final = 10_000
 """Users whose rate is remembered; who is forgotten has a full bucket again."""
 
@@ -46,8 +43,6 @@ EXPOSED: Final = (
     "ETag, Location, Content-Location, Retry-After, Preference-Applied, Link, X-Request-Id, X-Should-Retry"
 )
 """Response headers that a page of another origin may read."""
-
-METHODS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE")
 
 _CODES: Final = {404: "not_found", 405: "method_not_allowed"}
 
@@ -168,13 +163,11 @@ class Reception:
     # -- one call --------------------------------------------------------------------------------------------
 
     async def _serve(self, request: web.Request, call: Call, *, ticket: bool) -> web.StreamResponse:
-        held: Owner | None = None
         response: web.StreamResponse
         try:
             owner, operator = self._admit(request, ticket=ticket)
-            self._take(owner)
-            held = owner
-            response = await self._answer(Visit(request, owner, operator, self), call)
+            with self.place(owner):
+                response = await self._answer(Visit(request, owner, operator, self), call)
         except ConnectionError:
             response = web.Response(status=499)  # nobody is there to read it
         except web.HTTPException as error:
@@ -185,9 +178,6 @@ class Reception:
             response = response_of(refused_of(error))
         except Exception as error:  # noqa: BLE001 - told under a number, and logged
             response = response_of(refused_of(error, f"{request.method} {request.path}"))
-        finally:
-            if held is not None:
-                self._give_back(held)
         if not response.prepared:
             self._share(request, response)
         return response

@@ -32,7 +32,7 @@ from holdfast_server.tasks import Tasks
 from .desk import Desk, Requests
 from .frames import FRAME_CODECS, frames_work
 from .gate import Gate, Pass, Refusal
-from .origins import Origins
+from .origins import Origins, hides_body
 from .outside import Outside
 from .reception import bearer
 from .session import Session
@@ -178,7 +178,7 @@ class WebSocketDoor:
         if headers.get(hdrs.SEC_WEBSOCKET_VERSION) != VERSION:
             return _plain(426, "Only WebSocket version 13.", **{hdrs.SEC_WEBSOCKET_VERSION: VERSION})
         # A body behind an upgrade is how a second request is hidden from whatever stands in front.
-        if headers.get(hdrs.TRANSFER_ENCODING) is not None or headers.get(hdrs.CONTENT_LENGTH, "0") != "0":
+        if hides_body(headers):
             return _plain(400, "A WebSocket handshake has no body.")
         if hdrs.AUTHORIZATION in headers and not self._permits(request):
             return _plain(403, "This origin may not connect.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from holdfast_server.doors.frames import linger_none
+from holdfast_server.doors.answers import abort
 from holdfast_server.doors.http_desk import HttpDesk
 from holdfast_server.doors.reception import Visit
 from holdfast_server.doors.refusal import refused_of
@@ -27,7 +27,7 @@ class Line:
 
     def __init__(self, ws: web.WebSocketResponse, visit: Visit) -> None:
         self._ws = ws
-        self._transport = visit.request.transport
+        self._request = visit.request
         self._wait_s = visit.reception.settings.no_progress_s
         self._turn = asyncio.Lock()
 
@@ -45,9 +45,7 @@ class Line:
 
     def abort(self) -> None:
         """End the connection now."""
-        if self._transport is not None:
-            linger_none(self._transport)
-            self._transport.abort()
+        abort(self._request)
 
 
 class Stream:

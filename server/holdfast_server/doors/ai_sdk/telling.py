@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from holdfast_server.doors.lines import json_line
 from holdfast_server.journal import snapshot
 from holdfast_server.projections.ui_parts import Chunk
@@ -16,8 +14,6 @@ from holdfast_server.stores.log import Log
 from .naming import noted
 
 ERASED: Final = "The answer was deleted."
-
-encode: Final = msgspec.json.Encoder().encode
 
 
 class Telling:

@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from holdfast_protocol.limits import HEARTBEAT_S
-from holdfast_server.doors.frames import linger_none
+from holdfast_server.doors.answers import abort
 from holdfast_server.doors.reception import Visit
 from holdfast_server.doors.refusal import Refused
 from holdfast_server.doors.streaming import ReaderGone
@@ -103,7 +103,7 @@ class _Socket:
             await self._close(*ended.result())
         transport = self._visit.request.transport
         if transport is not None and transport.get_write_buffer_size():
-            self._abort()  # an end that does not read: the kernel is to keep nothing for it
+            abort(self._visit.request)  # an end that does not read: the kernel is to keep nothing for it
 
     async def _hear(self) -> Ending | None:
         """What the other end says, up to its end (None) or ours."""
@@ -152,19 +152,13 @@ class _Socket:
             async with asyncio.timeout(wait_s):
                 await self._ws.send_str(snapshot.decode())
         except TimeoutError:
-            self._abort()
+            abort(self._visit.request)
             raise ReaderGone from None
 
     async def _close(self, code: int, reason: str) -> None:
         with contextlib.suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(2 * CLOSE_GRACE_S):
                 await self._ws.close(code=code, message=reason.encode())
-
-    def _abort(self) -> None:
-        transport = self._visit.request.transport
-        if transport is not None:
-            linger_none(transport)
-            transport.abort()
 
 
 def _offered(request: web.Request) -> list[str]:

@@ -6,16 +6,15 @@ off in between is handed in again, and what is there already is found, not opene
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from holdfast_server.batches import Batch, BatchConflict, Batches
 from holdfast_server.doors.bodies import id_of_key, idempotent_id
+from holdfast_server.doors.in_lines import in_lines
 from holdfast_server.doors.refusal import FORESEEN, Refused, refused_of
 from holdfast_server.endings import Endings
 from holdfast_server.requests import Opened
 from holdfast_server.stores.base import RequestConflict, key_of
-from holdfast_server.tasks import Tasks
 
 from .batch_shapes import BatchOpened, NewBatch, error_of
 from .operations import Asked
@@ -58,22 +57,11 @@ class BatchOpening:
     async def _open_all(self, batch: Batch) -> list[Opened | Exception]:
         """Requests of one chat in their order, all others at once, so that they share commits."""
         found: list[Opened | Exception | None] = [None] * len(self._ids)
-        lines: dict[str | int, list[int]] = {}
-        for number, new in enumerate(self._body.requests):
-            lines.setdefault(number if new.chat_id is None else new.chat_id, []).append(number)
 
-        async def open_in_order(places: list[int]) -> None:
-            for number in places:
-                found[number] = await self._open_one(batch, self._body.requests[number], self._ids[number])
+        async def open_one(number: int) -> None:
+            found[number] = await self._open_one(batch, self._body.requests[number], self._ids[number])
 
-        tasks = Tasks("batch")
-        try:
-            started = [tasks.start(open_in_order(places), "line") for places in lines.values()]
-            await asyncio.wait(started)
-            for task in started:
-                task.result()
-        finally:
-            await tasks.close()
+        await in_lines((new.chat_id for new in self._body.requests), open_one)
         return [one for one in found if one is not None]
 
     async def _open_one(self, batch: Batch, new: NewRequest, request_id: str) -> Opened | Exception:

@@ -21,12 +21,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-import structlog
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from holdfast_protocol.limits import COMMAND_BYTES_MAX, HEARTBEAT_S
+from holdfast_server.doors.answers import abort
 from holdfast_server.doors.bodies import convert, decode, id_of_key
-from holdfast_server.doors.frames import linger_none
 from holdfast_server.doors.gate import Bucket
 from holdfast_server.doors.http_desk import HttpDesk
 from holdfast_server.doors.reception import Visit
@@ -39,8 +38,6 @@ from holdfast_server.tasks import Tasks
 from .naming import RESPONSE, not_found, own_id
 from .response_reel import Reel, reel_after
 from .responses_create import ResponsesIntake
-
-log_ = structlog.get_logger(__name__)
 
 DOOR: Final = "openai-socket"
 
@@ -270,7 +267,7 @@ class _Connection:
                 async with asyncio.timeout(self._visit.reception.settings.no_progress_s):
                     await self._ws.send_str(_encode(frame).decode())
             except TimeoutError:
-                self._abort()
+                abort(self._visit.request)
                 raise ConnectionResetError from None
 
     async def _no(self, lane: str | None, refused: Refused) -> None:
@@ -285,10 +282,4 @@ class _Connection:
             async with asyncio.timeout(CLOSE_GRACE_S):
                 await self._ws.close(code=code, message=reason.encode())
         except (TimeoutError, ConnectionError):
-            self._abort()
-
-    def _abort(self) -> None:
-        transport = self._visit.request.transport
-        if transport is not None:
-            linger_none(transport)
-            transport.abort()
+            abort(self._visit.request)
