@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from playwright.async_api import expect
 
 from tests.support.page_film import assert_only_grew, bare
-from tests.support.page_words import People, asked, prose
+from tests.support.page_words import RECONNECT_MS, People, asked, prose
 from tests.support.proxy import FaultProxy
 from tests.support.script import Script, text_sent
 from tests.support.serving import Server
@@ -55,11 +57,16 @@ async def test_a_lost_connection_is_resumed_from_the_cursor(
     async with FaultProxy("127.0.0.1", server.port) as proxy:
         me = await people.open(proxy)
         await me.send("Tell me")
-        for chars in (SOON, 2 * SOON, 3 * SOON):
-            await me.has_said(chars)
-            await proxy.cut("rst")
-        await me.has_said(HELD_CHARS)
+        await me.has_said(SOON)
         request_id = await me.request_id()
+        for cuts in (1, 2, 3):
+            await me.has_said(cuts * SOON)
+            await proxy.cut("rst")
+            # All of it may be on screen by now: the next cut must not come before this one was resumed.
+            async with asyncio.timeout(RECONNECT_MS / 1000):
+                while sum(bool(link.subscribes(request_id)) for link in me.wire.links[1:]) < cuts:
+                    await asyncio.sleep(0.02)
+        await me.has_said(HELD_CHARS)
         upstream.release()
         await me.ended("completed")
         assert await me.copied() == TEXT
