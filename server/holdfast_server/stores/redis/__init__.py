@@ -1,0 +1,1 @@
+"""Journals in Redis, shared by many nodes."""
