@@ -23,7 +23,7 @@ COPY --from=page /src/server/holdfast_server/page server/holdfast_server/page
 RUN python -m venv /build && /build/bin/pip install --no-cache-dir --no-index --find-links=/wheels setuptools \
  && /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation -w /wheels . \
  && python -m venv /opt/holdfast \
- && /opt/holdfast/bin/pip install --no-cache-dir --no-index --find-links=/wheels 'holdfast[server]' \
+ && /opt/holdfast/bin/pip install --no-cache-dir --no-index --find-links=/wheels 'holdfast[server,cluster]' \
  && /opt/holdfast/bin/pip check \
  && /opt/holdfast/bin/python -c 'from holdfast_server.doors.page_files import read_page; assert read_page(), "no page"' \
  && /opt/holdfast/bin/python -m compileall -q /opt/holdfast/lib \

@@ -21,7 +21,7 @@ SOURCES  := $(wildcard web/*.html web/*.ts web/*.json) \
             $(shell find web/src web/public -not -name '*.test.*' 2>/dev/null)
 
 .DEFAULT_GOAL := explain
-.PHONY: explain run test lint check faults bench docs lock clean page wheel node try-page try-packages programs chromium nginx
+.PHONY: explain run test lint check faults chaos cluster bench docs lock clean page wheel node try-page try-packages programs chromium nginx redis postgres
 
 explain: ## this list
 	@echo "Holdfast: chat answers that survive disconnects, reloads and crashes."
@@ -52,6 +52,12 @@ check: lint ## lint, then the quick tests: what to run before a commit
 
 faults: $(READY) ## kill, stop and starve real processes
 	$(PY) -m pytest -m faults $(ARGS)
+
+chaos: $(READY) redis postgres ## break a cluster for two minutes, and judge what it did (ARGS='--seconds 600')
+	$(PY) -m tests.chaos --seconds 120 --seed 7 $(ARGS)
+
+cluster: $(READY) try-page nginx redis postgres ## nginx, gateways, workers, Redis and PostgreSQL on this machine
+	@exec $(PY) -m deploy.cluster $(ARGS)
 
 bench: $(READY) ## measure; the figures that count are in bench/RESULTS.md
 	$(PY) -m bench $(ARGS)
@@ -139,7 +145,7 @@ NO_WEB  = $(HAS_WEB) || echo "web: left out: Vitest, types and style of the page
 web     = if $(HAS_WEB); then echo "$(1)"; NO_COLOR=1 $(NODE) $(1); else $(NO_WEB); fi
 
 # What the tests want of the machine is fetched once where that takes nobody's leave, else they are left out by name.
-programs: chromium nginx
+programs: chromium nginx redis postgres
 
 # Installed, where that needs no more than root and apt.
 chromium: $(READY)
@@ -162,4 +168,36 @@ nginx: $(READY)
 	    for package in *.deb; do dpkg -x $$package .; done; \
 	    usr/sbin/nginx -v) </dev/null >$(VENV)/nginx.log 2>&1 \
 	    || { rm -rf $(VENV)/nginx/usr; echo "make: nginx was not fetched ($(VENV)/nginx.log says why)" >&2; }; \
+	fi
+
+# Only unpacked, as nginx, with those of its libraries that the machine has not.
+redis: $(READY)
+	@command -v redis-server >/dev/null && exit 0; \
+	if ! test -e $(VENV)/redis && command -v apt-get >/dev/null && command -v dpkg >/dev/null; then \
+	  echo "Fetching redis-server for the tests of the cluster ..."; mkdir $(VENV)/redis; \
+	  (cd $(VENV)/redis; test "$$(id -u)" != 0 || timeout 120 apt-get -qq update; \
+	    for name in redis-server redis-tools $$(apt-cache depends redis-tools | sed -n 's/^ *Depends: \(lib.*\)/\1/p'); do \
+	      case "$$(dpkg-query -Wf '$${Status}' $$name 2>/dev/null)" in *" installed") ;; \
+	        *) timeout 120 apt-get -qq download $$name;; esac; done; \
+	    for package in *.deb; do dpkg -x $$package .; done; \
+	    LD_LIBRARY_PATH="$$(find "$$PWD/usr/lib" -name '*.so*' -printf '%h:')" usr/bin/redis-server --version \
+	  ) </dev/null >$(VENV)/redis.log 2>&1 \
+	    || { rm -rf $(VENV)/redis/usr; echo "make: redis-server was not fetched ($(VENV)/redis.log says why)" >&2; }; \
+	fi
+
+# Only unpacked, as nginx: the release of the distribution, with those of its libraries that the machine has not (LLVM is large,
+# and only for what tests turn off).
+postgres: $(READY)
+	@PATH="$$PATH$$(printf ':%s' /usr/lib/postgresql/*/bin)" command -v postgres >/dev/null && exit 0; \
+	if ! test -e $(VENV)/postgres && command -v apt-get >/dev/null && command -v dpkg >/dev/null; then \
+	  echo "Fetching PostgreSQL for the tests of the cluster ..."; mkdir $(VENV)/postgres; \
+	  (cd $(VENV)/postgres; test "$$(id -u)" != 0 || timeout 120 apt-get -qq update; \
+	    server=$$(apt-cache depends postgresql | sed -n 's/^ *Depends: \(postgresql-[0-9]*\)$$/\1/p'); test -n "$$server"; \
+	    for name in $$server $$(apt-cache depends $$server | sed -n '/llvm/d; s/^ *Depends: \(lib.*\)/\1/p'); do \
+	      case "$$(dpkg-query -Wf '$${Status}' $$name 2>/dev/null)" in *" installed") ;; \
+	        *) timeout 120 apt-get -qq download $$name;; esac; done; \
+	    for package in *.deb; do dpkg -x $$package .; done; \
+	    LD_LIBRARY_PATH="$$(find "$$PWD/usr/lib" -name '*.so*' -printf '%h:')" usr/lib/postgresql/*/bin/postgres --version \
+	  ) </dev/null >$(VENV)/postgres.log 2>&1 \
+	    || { rm -rf $(VENV)/postgres/usr; echo "make: PostgreSQL was not fetched ($(VENV)/postgres.log says why)" >&2; }; \
 	fi

@@ -21,6 +21,7 @@ SCENARIOS = (
     "history",
     "memory",
     "commits",
+    "cluster",
     "doors",
     "page",
 )

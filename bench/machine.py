@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import sys
@@ -29,6 +30,7 @@ def rss_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@functools.cache  # before this process keeps itself to some of them
 def cores() -> tuple[set[int], set[int]]:
     """One core for what is measured, the others for what loads it; on one core both are the same."""
     usable = sorted(os.sched_getaffinity(0))

@@ -17,7 +17,7 @@ from tests.support.serving import ROOT, Server
 
 from . import machine
 
-_LIMITS = """
+LIMITS = """
 [limits]
 slots = 10000
 user_running_max = 10000
@@ -54,7 +54,7 @@ async def holdfast(
 ) -> AsyncIterator[Node]:
     """Our server: SQLite, every per-user bound out of the way, pinned to one core. Agents `paced` and `quiet`, and
     `model` where `base_url` says whom to ask. `folder` holds data that is there already; `store` adds settings."""
-    toml = f'agent_files = ["{ROOT / "bench" / "paced.py"}"]\n{_LIMITS}'
+    toml = f'agent_files = ["{ROOT / "bench" / "paced.py"}"]\n{LIMITS}'
     if store:
         toml += f"[store]\n{store}\n"
     if base_url is not None:

@@ -40,6 +40,7 @@ for _name, _section, _path in (
     ("top", config.Config, ""),
     ("server", config.ServerSection, "server"),
     ("store", config.StoreSection, "store"),
+    ("cluster", config.ClusterSection, "cluster"),
     ("identity", config.IdentitySection, "identity"),
     ("limits", config.LimitsSection, "limits"),
     ("doors", config.DoorsSection, "doors"),

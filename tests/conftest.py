@@ -16,6 +16,8 @@ from hypothesis import settings
 
 from tests.support.programs import absence, find
 
+pytest_plugins = ["tests.support.redis_fixtures", "tests.support.postgres_fixtures"]
+
 TESTS = Path(__file__).resolve().parent
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 

@@ -15,6 +15,7 @@ from holdfast_protocol.events import OUTCOMES, Event
 from holdfast_protocol.fold import Fold
 from holdfast_protocol.lifecycle import Status
 from holdfast_protocol.live_part import LivePart
+from holdfast_protocol.queueing import waiting_sentence
 from holdfast_protocol.transcript import Transcript
 
 from .errors import AnswerFailed, AnswerLost
@@ -98,6 +99,14 @@ class Answer:
         if self._following.fold.status == "new" and self.submitted is not None:
             return self.submitted.status
         return self._following.fold.status
+
+    @property
+    def waits_for(self) -> str | None:
+        """While it is queued: why, and for about how long, as a sentence; None if that is not known (yet)."""
+        told = self._following.queued
+        if told is None or self.status != "queued":
+            return None
+        return waiting_sentence(told.place, told.reason, told.estimate_ms)
 
     @property
     def ended(self) -> bool:

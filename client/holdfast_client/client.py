@@ -146,11 +146,14 @@ class Client(Catalogue):
         options: Mapping[str, Any] | None = None,
         deadlines: cmd.Deadlines | None = None,
         append_only: bool = False,
+        priority: cmd.Priority = "normal",
         request_id: str | None = None,
         follow: bool = True,
     ) -> Answer:
         """Ask. Returns once the request is durable (I4); then read the answer. Without `chat_id` the request stays out
         of the history; with a new one (`new_id()`) it begins a chat. `root`: beside the chat's first message, not under one.
+
+        `priority` orders it among your own requests; `low` also lets everybody's others go first, for a minute.
 
         `text` alone, without a chat, is sent as the one message of a user. Without `follow` nothing of the answer is
         sent here until it is attached to.
@@ -176,6 +179,7 @@ class Client(Catalogue):
             options=dict(options or {}),
             deadlines=deadlines or cmd.Deadlines(),
             append_only=append_only,
+            priority=priority,
         )
         result = (await self.submit_many([request], follow=follow))[0]
         if isinstance(result, Answer):

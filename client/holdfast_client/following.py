@@ -20,7 +20,7 @@ from holdfast_protocol.cursor import parse_cursor
 from holdfast_protocol.errors import IllegalEvent, ProtocolError
 from holdfast_protocol.events import Event
 from holdfast_protocol.fold import Fold
-from holdfast_protocol.pushes import CaughtUp, Page
+from holdfast_protocol.pushes import CaughtUp, Notice, Page
 from holdfast_protocol.rewrite import text_bytes
 
 STARTS_OVER_MAX: Final = 3
@@ -47,6 +47,7 @@ class Following:
         self.lost: tuple[str, str] | None = None  # reason, sentence
         self.starts_over = 0
         self.snapshots = 0
+        self.queued: Notice | None = None  # where it stood when that was last told
         self.recent: deque[tuple[int, Event]] = deque()
         self._recent_bytes = 0
         self._failures = 0

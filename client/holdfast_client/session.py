@@ -215,6 +215,11 @@ class Session:
                 return self._lost(request_id, "gone", "The request was deleted.")
             case psh.Feed():
                 return [FeedChanged(tuple(self.feed.take(message)))] if self._watching else []
+            case psh.Notice(request_id=request_id) if (
+                message.kind == "place" and request_id in self.followings
+            ):
+                self.followings[request_id].queued = message
+                return [Noticed(message), Changed(request_id)]
             case psh.Notice():
                 return [Noticed(message)]
             case _:

@@ -55,6 +55,9 @@ class CommandBase(
     ref: Ref
 
 
+Priority = Literal["low", "normal", "high"]
+
+
 class InputToolCall(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
@@ -91,7 +94,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     `parent_id` of the person is answered once more. A chat id that is not there yet makes the chat. Its `messages` are
     then of the role system: instructions for this request alone, which the chat does not keep. Without `chat_id` the request
     carries its own `messages` and stays out of the history. `request_id` is the idempotency key: the same id with
-    the same body is the same request, however often it is sent; with another body it is refused."""
+    the same body is the same request, however often it is sent; with another body it is refused. `priority` orders it
+    among the requests of its user; what is `low` also lets everybody's others go first, for a minute."""
 
     request_id: Id | None = None
     chat_id: Id | None = None
@@ -104,6 +108,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     options: dict[str, Any] = {}
     deadlines: Deadlines = Deadlines()
     append_only: bool = False
+    priority: Priority = "normal"
 
 
 # -- connection --------------------------------------------------------------------------------------------------

@@ -78,12 +78,15 @@ class Feed(PushBase, frozen=True, kw_only=True):
 
 class Notice(PushBase, frozen=True, kw_only=True):
     """Something about the server that is in no log, safe to lose: `draining` (it restarts soon: expect 1012), `place`
-    (of a queued request), `storage` (trouble or its end); ignore kinds that you do not know."""
+    (of a queued request, with `reason` and `estimate_ms` as in its row), `storage` (trouble or its end); ignore kinds that
+    you do not know."""
 
     kind: str
     message: str = ""
     request_id: str | None = None
     place: int | None = None
+    reason: str | None = None
+    estimate_ms: int | None = None
     retry_after_ms: int | None = None
 
 

@@ -35,7 +35,9 @@ class ChatRow(Row, frozen=True, kw_only=True):
 
 
 class RequestRow(Row, frozen=True, kw_only=True):
-    """A request. `version` rises with every change of this row. `place`: how many are before it in the queue.
+    """A request. `version` rises with every change of this row. `place`: how many are before it in the queue; `queue_reason`:
+    what it waits for (`slots`, `user`, `agent`, `after`, `not_before`, `alone`, `no_worker`; others may come), and
+    `estimate_ms`: in how many milliseconds it is expected to begin, if anybody can tell; only while it is queued.
     `started_at`: when it was first taken up. `usage`: the tokens known so far, of all attempts; `tools`: how many tools
     were called. Both are those of the moment in which the row was made, and do not raise `version` by themselves.
     `owner`: whose it is, `user` or `tenant/user`; only where everybody's are listed. `deleted`: it is gone, and so is
@@ -53,6 +55,8 @@ class RequestRow(Row, frozen=True, kw_only=True):
     ended_at: int | None = None
     attempt: int = 0
     place: int | None = None
+    queue_reason: str | None = None
+    estimate_ms: int | None = None
     outcome: Outcome | None = None
     usage: Usage | None = None
     tools: int = 0

@@ -7,10 +7,11 @@ are never touched: under pressure new ones are refused with a code that says whe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
+from weakref import ref
 
 import msgspec
 
@@ -23,6 +24,9 @@ from .submissions import texts_of
 
 SHED_AT: Final = 0.8
 """Of the memory bound: what runs has the rest to end in."""
+
+FULL_RETRY_MS: Final = 5_000
+"""When a user who has as many requests open as one may should try again: by then one may have ended."""
 
 START_ROWS: Final = 500
 """Requests read at once when the server starts."""
@@ -42,12 +46,20 @@ class Bounds:
 
 
 class Admission:
-    """Counts what is open, per owner and in all, from the journal's own changes."""
+    """Counts what is open, per owner and in all, from the journal's own changes: of what this node has in memory.
 
-    def __init__(self, journal: Journal, bounds: Bounds) -> None:
+    Where several nodes share a store it is the store that knows how many a user has open, and refuses one too many;
+    `open_total` then says how many there are on all nodes, as of a moment ago. What this node does not follow any more it
+    does not count: an unsealed log leaves its memory only there.
+    """
+
+    def __init__(
+        self, journal: Journal, bounds: Bounds, *, open_total: Callable[[], int | None] = lambda: None
+    ) -> None:
         self._journal = journal
         self._bounds = bounds
-        self._open: dict[Key, tuple[Log, int, int]] = {}  # with the bytes asked, and those answered
+        self._open_total = open_total
+        self._open: dict[Key, tuple[ref[Log], int, int]] = {}  # with the bytes asked, and those answered
         self._per_owner: Counter[Owner] = Counter()
         self._opening: Counter[Owner] = Counter()
         self._bytes = 0
@@ -71,10 +83,6 @@ class Admission:
         """Requests without an outcome."""
         return len(self._open)
 
-    def queued(self) -> list[Log]:
-        """What waits for its first slot, oldest first."""
-        return [log for log, _, _ in self._open.values() if log.status == "queued"]
-
     @property
     def live_bytes(self) -> int:
         """What unsealed journals hold."""
@@ -88,11 +96,12 @@ class Admission:
         if self.draining:
             raise ProtocolError("draining", retry_after_ms=2_000)
         opening = self._opening
-        full = len(self._open) + opening.total() >= bounds.open_max
+        count = max(len(self._open), self._open_total() or 0)
+        full = count + opening.total() >= bounds.open_max
         if full or self._bytes > bounds.live_bytes_max * SHED_AT:
             raise ProtocolError("overloaded", retry_after_ms=5_000)
         if self._per_owner[owner] + opening[owner] >= bounds.user_open_max:
-            raise ProtocolError("too_many_requests", retry_after_ms=5_000)
+            raise ProtocolError("too_many_requests", retry_after_ms=FULL_RETRY_MS)
         opening[owner] += 1
         try:
             yield
@@ -106,15 +115,10 @@ class Admission:
             self._count(change.log)
 
     def _count(self, log: Log) -> None:
-        known = self._open.get(log.key)
+        key = log.key
+        known = self._open.get(key)
         if log.sealed or log.erased:
-            if known is not None:
-                del self._open[log.key]
-                self._bytes -= known[1] + known[2]
-                owner = log.key.owner
-                self._per_owner[owner] -= 1
-                if not self._per_owner[owner]:
-                    del self._per_owner[owner]
+            self._forget(key)
             return
         if known is None:
             self._per_owner[log.key.owner] += 1
@@ -123,7 +127,23 @@ class Admission:
         else:
             asked = known[1]
             self._bytes += log.bytes - known[2]
-        self._open[log.key] = (log, asked, log.bytes)
+        held = known[0] if known is not None and known[0]() is log else ref(log, lambda _: self._lost(key))
+        self._open[key] = (held, asked, log.bytes)
+
+    def _lost(self, key: Key) -> None:
+        """A log has left memory; it may have come back as another."""
+        known = self._open.get(key)
+        if known is not None and known[0]() is None:
+            self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        known = self._open.pop(key, None)
+        if known is None:
+            return
+        self._bytes -= known[1] + known[2]
+        self._per_owner[key.owner] -= 1
+        if not self._per_owner[key.owner]:
+            del self._per_owner[key.owner]
 
 
 def _asked_bytes(record: Record) -> int:

@@ -1,7 +1,8 @@
 """The composition root: the only place that names concrete parts, puts them together, starts and stops them.
 
 Start: store (which recovers what a crash left), history, projector, runner, doors, in that order, and only then the
-port. Stop, on SIGTERM: not ready; new requests are refused with a retryable code; nothing more is claimed; what runs
+port. (A store that several nodes share needs the history, which is where requests are accepted: there the history is first.)
+A node that is no gateway has no doors, only the port for its health; one that is no worker has no runner. Stop, on SIGTERM: not ready; new requests are refused with a retryable code; nothing more is claimed; what runs
 may finish within the grace, the rest is handed over; sockets are closed with 1012, spread over time; exit 0. A second
 signal ends it at once; what that cuts off is recovered at the next start.
 """
@@ -15,8 +16,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
@@ -24,7 +24,7 @@ from aiohttp import web
 
 from .admission import Admission, Bounds
 from .batches import Batches
-from .chats import Chats
+from .chat_news import ChatNews
 from .config import Config, ConfigError, load
 from .config_check import check
 from .delivery import Delivery
@@ -37,10 +37,9 @@ from .doors.settings import delivery_limits, settings_of
 from .doors.webhook import WebhookSender
 from .doors.websocket import WebSocketDoor
 from .endings import Endings
-from .entrance import Entrance, webhook_settings
+from .entrance import Entrance, make_identity, webhook_settings
 from .feed import Feed
 from .fleet import agent_rows, make_agents
-from .identity import Identity, NoIdentity, TokenIdentity
 from .ids import new_id
 from .journal import Journal
 from .listening import BACKLOG, listen
@@ -48,11 +47,13 @@ from .logs import configure
 from .notices import Notices
 from .projector import Projector
 from .readers import Readers
+from .reopening import Reopening
+from .replacing import Replacing
 from .requests import Requests
 from .runner import Runner
-from .stores.base import Owner, Unavailable
-from .stores.pacing import Pace
-from .stores.sqlite import SqliteStore
+from .storage import HISTORY_FILE, make_storage
+from .stores.base import Unavailable
+from .sweeps import SWEEP_S, Health, sweep
 from .tasks import Tasks
 from .webhook_addresses import Reach
 from .webhooks import Webhooks
@@ -62,9 +63,9 @@ log = structlog.get_logger(__name__)
 HEADER_DEADLINE_S: Final = 15
 """How long an HTTP connection may sit without a complete request; the library's default is an hour."""
 
-SWEEP_S: Final = 5.0
+DAY_MS: Final = 86_400_000
 
-HISTORY_FILE: Final = "history.db"
+__all__ = ["HISTORY_FILE", "Node", "now_ms", "serve"]
 
 
 def now_ms() -> int:
@@ -79,18 +80,15 @@ class Node:
         self.config = config
         check(config)
         limits, store = config.limits, config.store
-        self.folder = Path(store.folder)
-        self.store = SqliteStore(
-            self.folder, durability=store.durability, now_ms=now_ms, lock_wait_s=store.lock_wait_s,
-            owner_running_max=limits.user_running_max, pace=Pace(),
-        )  # fmt: skip
+        self.roles = frozenset(config.cluster.roles)
+        self._storage = make_storage(config, now_ms)
+        self.store, self.chats, self.peers, _ = self._storage
         self.agents = make_agents(config)
         profiles = {name: agent.profile for name, agent in self.agents.items()}
         self.tasks = Tasks("node")
         self.journal = Journal(self.store, now_ms=now_ms)
-        url = store.history or f"sqlite+aiosqlite:///{self.folder / HISTORY_FILE}"
-        self.chats = Chats(url, now_ms=now_ms, undo_s=store.undo_s, durability=store.durability)
-        self.projector = Projector(self.store, self.chats, self.tasks)
+        self.history_health = Health(self.chats.check, "the history")
+        self.projector = Projector(self.store, self.chats, self.tasks, peers=self.peers)
         self.readers = Readers(self.chats.reader_rows, now_ms=now_ms)
         self.admission = Admission(
             self.journal,
@@ -99,6 +97,7 @@ class Node:
                 open_max=limits.open_max,
                 live_bytes_max=limits.live_bytes_max,
             ),
+            open_total=lambda: self.peers.open_total,
         )
         default = config.default_agent or next(iter(self.agents))
         self.requests = Requests(
@@ -111,13 +110,19 @@ class Node:
             now_ms=now_ms,
             new_id=new_id,
             readers=self.readers,
+            peers=self.peers,
         )
-        self.feed = Feed(self.journal, self.requests.first_chats)
+        self.feed = Feed(self.journal, self.requests.first_chats, peers=self.peers)
         self.chats.observe(self.feed.chat_changed)
+        self.news = ChatNews(self.peers, changed=self.feed.chat_changed, lost=self.feed.begin_anew)
+        self.chats.observe(self.news.tell)
         self.delivery = Delivery(self.journal, limits=delivery_limits(config), witness=self.readers)
+        self.replacing = Replacing(self.journal, self.delivery, self.peers)
+        self.reopening = Reopening(self.chats.acceptances, self.store, now_ms=now_ms)
+        self.peers.observe_lost(self.reopening.lost)
         self.runner = Runner(
             self.store, self.agents, self.requests.history, slots=limits.slots, now_ms=now_ms,
-            answer_bytes_max=limits.answer_bytes_max,
+            answer_bytes_max=limits.answer_bytes_max, shared=not self.peers.alone,
         )  # fmt: skip
         self.identity = make_identity(config)
         rows = agent_rows(self.agents, default)
@@ -126,7 +131,13 @@ class Node:
             Reach(allow_private=hooks.allow_private, allowed_hosts=hooks.allowed_hosts)
         )
         self.webhooks = Webhooks(
-            self.chats.webhook_rows, self.journal, self.requests.find, self.sender, hooks, now_ms=now_ms
+            self.chats.webhook_rows,
+            self.journal,
+            self.requests.find,
+            self.sender,
+            hooks,
+            now_ms=now_ms,
+            peers=self.peers,
         )
         self.requests.observe_erased(self.webhooks.forget)
         self.batches = Batches(
@@ -135,7 +146,7 @@ class Node:
         )  # fmt: skip
         self.entrance = Entrance(
             config, self.requests, self.identity, agents=rows, durability=store.durability, webhooks=self.webhooks,
-            batches=self.batches, endings=Endings(self.journal), feed=self.feed,
+            batches=self.batches, endings=Endings(self.journal, self.peers), feed=self.feed, peers=self.peers,
         )  # fmt: skip
         self.door = WebSocketDoor(
             self.requests,
@@ -158,26 +169,27 @@ class Node:
             return "starting"
         if self.admission.draining:
             return "draining"
-        return self.store.trouble
+        return self.storage_trouble()
+
+    def storage_trouble(self) -> str | None:
+        """What is wrong with the store or the history, as a sentence for people, or None."""
+        return self.store.trouble or self.history_health.trouble
 
     async def start(self) -> None:
         """Take the data into use, then listen. Raises: ConfigError, Unavailable, OSError."""
         listening = listen(self.config.server.host, self.config.server.port)
         self.port = listening.getsockname()[1]
         try:
-            await self.store.start()
-            await self.admission.start()
-            await self._start_history()
-            await self.runner.start()
-            await self.door.start()
+            await self._start_storage()
+            if "worker" in self.roles:
+                await self.runner.start()
             self.tasks.start(self._sweep(), "sweep")
-            notices = Notices(self.delivery, self.admission.queued, lambda: self.store.trouble)
-            self.tasks.start(notices.run(), "notices")
             app = web.Application(client_max_size=BODY_BYTES_MAX)
-            self.door.add_routes(app)
-            self.entrance.add_routes(app)
+            no_page: str | None = health.NO_GATEWAY
+            if "gateway" in self.roles:
+                no_page = await self._open_doors(app)
             secure(app)
-            health.add_routes(app, self.trouble, self.journal.durability, await self._serve_page(app))
+            health.add_routes(app, self.trouble, self.journal.durability, no_page)
             self._web = web.AppRunner(
                 app,
                 handle_signals=False,
@@ -193,6 +205,17 @@ class Node:
             raise
         self._starting = False
 
+    async def _open_doors(self, app: web.Application) -> str | None:
+        """Serve those who ask and read; why there is no page, or None."""
+        self.readers.start(self.tasks)
+        self.webhooks.start()
+        await self.door.start()
+        notices = Notices(self.delivery, self.journal.spots, self.storage_trouble)
+        self.tasks.start(notices.run(), "notices")
+        self.door.add_routes(app)
+        self.entrance.add_routes(app)
+        return await self._serve_page(app)
+
     async def _serve_page(self, app: web.Application) -> str | None:
         """Serve the page; why there is none, or None."""
         if not self.config.server.page:
@@ -203,14 +226,20 @@ class Node:
         PageDoor(files).add_routes(app)
         return None
 
-    async def _start_history(self) -> None:
-        """A history that is not there (any more) is made from the journals (I11)."""
-        new = self.config.store.history is None and not (self.folder / HISTORY_FILE).exists()
-        await self.chats.start()
+    async def _start_storage(self) -> None:
+        """A history of its own that is not there (any more) is made from the journals (I11)."""
+        if self.peers.alone:
+            await self.store.start()
+            await self.admission.start()
+            await self.chats.start()
+        else:
+            await self.chats.start()
+            await self.store.start()
+            self.tasks.start(self.history_health.run(), "history health")
+            self.news.start(self.tasks)
+            self.peers.start()
         await self.projector.start()
-        self.readers.start(self.tasks)
-        self.webhooks.start()
-        if new and (count := await self.projector.rebuild()):
+        if self._storage.rebuilds and (count := await self.projector.rebuild()):
             log.warning("the history was missing and has been made again from the journals", requests=count)
 
     async def stop(self) -> None:
@@ -223,51 +252,38 @@ class Node:
         await self.door.close(server.close_spread_s)
         if self._web is not None:
             await self._web.cleanup()
+        await self.replacing.close()
         self.delivery.close()
         await self.readers.close()
         await self.tasks.close()
         await self.webhooks.close()
         await self.sender.close()
         await self.projector.close()
-        await self.chats.close()
-        await self.store.close()
+        await self.peers.close()
+        for part in (self.chats, self.store) if self.peers.alone else (self.store, self.chats):
+            await part.close()
         for agent in self.agents.values():
             await agent.close()
 
     async def _sweep(self) -> None:
-        """What is done by the clock: erasing what was deleted, compaction, purge. None of them waits for another that fails:
-        a history that takes nothing must not keep the journals from making room."""
+        """What is done by the clock."""
         store = self.config.store
-        last_compaction = time.monotonic()
 
         async def purge() -> None:
-            await self.store.purge(now_ms() - int(store.keep_days * 86_400_000), store.keep_bytes)
+            await self.store.purge(now_ms() - int(store.keep_days * DAY_MS), store.keep_bytes)
 
         async def forget_readers() -> None:
             await self.readers.sweep(self.journal.head)
 
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            due: list[Callable[[], Awaitable[object]]] = [self.requests.erase_due]
-            if time.monotonic() - last_compaction >= store.compact_every_s:
-                last_compaction = time.monotonic()
-                due += [self.store.compact, purge, forget_readers, self.webhooks.sweep, self.batches.sweep]
-            for work in due:
-                try:
-                    await work()
-                except Exception:
-                    log.exception("sweep failed; it is tried again", work=work.__name__)
+        async def forget_accepted() -> None:
+            await self.chats.acceptances.sweep(now_ms() - int(store.keep_days * DAY_MS))
 
-
-def make_identity(config: Config) -> Identity:
-    """The identity that the configuration names."""
-    if config.identity.kind == "none":
-        return NoIdentity()
-    tokens = config.identity.tokens
-    return TokenIdentity(
-        [(entry.token.value, Owner(entry.tenant, entry.user)) for entry in tokens],
-        operators=[entry.token.value for entry in tokens if entry.operator],
-    )
+        often = [self.requests.erase_due]
+        seldom = [self.store.compact, purge, forget_readers, self.webhooks.sweep, self.batches.sweep]
+        if not self.peers.alone:
+            often.append(self.reopening.sweep)
+            seldom.append(forget_accepted)
+        await sweep(often, seldom, every_s=SWEEP_S, seldom_s=store.compact_every_s)
 
 
 def serve(config_path: str | None = None, overrides: Mapping[str, Any] | None = None) -> int:

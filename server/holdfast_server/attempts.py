@@ -151,7 +151,9 @@ class Attempts:
         begin = beginning(claim, composer.fold, profile, self._now())
         if isinstance(begin, ev.Interrupted):
             return begin
-        self._tries = strikes(self._log.events) + (begin.reason == "recovered")
+        self._tries = strikes(self._log.events, judged=claim.judged)
+        if begin.reason == "recovered" and not claim.judged:
+            self._tries += 1
         spent_s = spent_ms(self._log.events, accounts, claim.term) / 1000
         self._clock = RunClock(clocks, spent_s, self._ran_out)
         self._start(begin.attempt, begin.keep, begin.reason)

@@ -17,14 +17,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from holdfast_protocol.limits import TITLE_CHARS_MAX
 from holdfast_protocol.replies import ChatRow
 
-from .history import chat_rows, message_rows, projection, visible, webhook_rows
+from .history import acceptances, chat_rows, message_rows, projection, visible, webhook_rows
+from .history.acceptances import AcceptanceRows
 from .history.batch_rows import BatchRows
-from .history.database import Database
+from .history.database import Database, turn_of
 from .history.reader_rows import ReaderRows
 from .history.reading import Reading
 from .history.search import TITLE, Document, index_for
@@ -50,10 +52,11 @@ class Chats(Reading):
         durability: Literal["process", "power"] = "process",
     ) -> None:
         database = Database(url, durability)
-        super().__init__(database, index_for(database.url.get_backend_name()))
+        super().__init__(database, index_for(database.backend))
         self.reader_rows = ReaderRows(self._database)
         self.webhook_rows = WebhookRows(self._database)
         self.batch_rows = BatchRows(self._database)
+        self.acceptances = AcceptanceRows(self._database, now_ms)
         self._now_ms = now_ms
         self._undo_ms = int(undo_s * 1000)
         self._observers: list[Callable[[Owner, ChatRow], None]] = []
@@ -65,6 +68,11 @@ class Chats(Reading):
     async def close(self) -> None:
         """Finish the change in hand and let go."""
         await self._database.close()
+
+    async def check(self) -> None:
+        """Return if the history answers. Raises: Unavailable."""
+        async with self._database.read() as connection:
+            await connection.execute(select(1))
 
     def observe(self, observer: Callable[[Owner, ChatRow], None]) -> None:
         """Call `observer` with every changed chat, after the commit; it must neither block nor raise. Deletion is a row
@@ -160,13 +168,18 @@ class Chats(Reading):
     async def erase_due(self, now_ms: int | None = None) -> list[tuple[Owner, list[str]]]:
         """Erase what tombstones hold whose undo has passed; the requests whose journals are to be erased, those of
         deleted messages too. Erase them, then call `erased`; until then they are named again."""
+        now = self._now_ms() if now_ms is None else now_ms
+        async with self._database.read() as connection:
+            due = await chat_rows.due(connection, now, self._undo_ms)
+        for owner in dict.fromkeys(owner for owner, _ in due):
+            ids = [chat_id for whose, chat_id in due if whose == owner]
 
-        async def work(connection: AsyncConnection) -> list[tuple[Owner, list[str]]]:
-            now = self._now_ms() if now_ms is None else now_ms
-            await chat_rows.erase_due(connection, self._index, now, self._undo_ms)
+            async def work(connection: AsyncConnection, owner: Owner = owner, ids: list[str] = ids) -> None:
+                await chat_rows.erase(connection, self._index, owner, ids, now=now, undo_ms=self._undo_ms)
+
+            await self._database.write(work, turn=turn_of(owner))
+        async with self._database.read() as connection:
             return await chat_rows.to_erase(connection)
-
-        return await self._database.write(work)
 
     async def erased(self, owner: Owner, request_ids: Sequence[str]) -> None:
         """These journals are gone."""
@@ -174,9 +187,10 @@ class Chats(Reading):
 
         async def work(connection: AsyncConnection) -> None:
             await webhook_rows.remove(connection, (key_of(owner, request_id) for request_id in ids))
+            await acceptances.remove(connection, (key_of(owner, request_id) for request_id in ids))
             await chat_rows.erased(connection, owner, ids)
 
-        await self._database.write(work)
+        await self._database.write(work, turn=turn_of(owner))
 
     # -- messages --------------------------------------------------------------------------------------------
 
@@ -213,7 +227,8 @@ class Chats(Reading):
             changed = await projection.opened(connection, self._index, record, self._now_ms())
             return await visible.shown(connection, record, changed)
 
-        await self._database.write(work, lambda rows: self._tell(record.key.owner, rows))
+        owner = record.key.owner
+        await self._database.write(work, lambda rows: self._tell(owner, rows), turn=turn_of(owner))
 
     async def project_sealed(self, log: Log) -> bool:
         """Write what a sealed journal of a chat answered, and what it asked if that is missing. Again is harmless. True
@@ -224,7 +239,8 @@ class Chats(Reading):
             changed = await projection.sealed(connection, self._index, log, self._now_ms())
             return await visible.shown(connection, record, changed)
 
-        await self._database.write(work, lambda rows: self._tell(record.key.owner, rows))
+        owner = record.key.owner
+        await self._database.write(work, lambda rows: self._tell(owner, rows), turn=turn_of(owner))
         return await self._holds(record.key)
 
     async def _holds(self, key: Key) -> bool:
@@ -241,7 +257,7 @@ class Chats(Reading):
             if row is not None:
                 self._tell(owner, [row])
 
-        return await self._database.write(work, committed)
+        return await self._database.write(work, committed, turn=turn_of(owner))
 
 
 def _clean_title(title: str | None) -> str:

@@ -21,8 +21,10 @@ Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=366 * 86_400)]
 SomeSeconds = Annotated[float, msgspec.Meta(gt=0, le=366 * 86_400)]
 Days = Annotated[float, msgspec.Meta(gt=0, le=36_500)]
+Role = Literal["gateway", "worker"]
 T = TypeVar("T")
-_USERINFO: Final = re.compile(r"://[^/@\s]+@")
+_USERINFO: Final = re.compile(r"://\S*@")
+_QUERY_SECRET: Final = re.compile(r"(?<=[?&])((?:pass|passwd|password|secret|token)=)[^&#\s]*", re.IGNORECASE)
 PREFIX: Final = "HOLDFAST_"
 KEY_VARIABLE: Final = "OPENAI_API_KEY"
 """Where a key for OpenAI's own servers is looked for; for another `base_url` only if the configuration says so."""
@@ -75,6 +77,7 @@ class ServerSection(Section, kw_only=True):
 class StoreSection(Section, kw_only=True):
     """Where journals and the history are kept."""
 
+    url: str = ""
     folder: str = "data"
     durability: Literal["process", "power"] = "process"
     history: str | None = None
@@ -83,6 +86,15 @@ class StoreSection(Section, kw_only=True):
     keep_days: Days = 30.0
     keep_bytes: Positive = 10 * 1024**3
     undo_s: Seconds = 30.0
+
+
+class ClusterSection(Section, kw_only=True):
+    """What this node does among those that share a store."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{0,64}$(?!\n)")] = ""
+    roles: list[Role] = msgspec.field(default_factory=lambda: ["gateway", "worker"])
+    lease_s: Annotated[float, msgspec.Meta(ge=0.5, le=300)] = 5.0
+    volatile_ok: bool = False
 
 
 class Token(Section, kw_only=True):
@@ -166,6 +178,7 @@ class AgentSection(Section, kw_only=True):
     system: str = ""
     context_tokens: Positive = 16_000
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
+    running_max: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
     recovery: Literal["restart", "continue", "interrupt"] | None = None
     pace: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 40.0
     clocks: ClocksSection = msgspec.field(default_factory=ClocksSection)
@@ -176,6 +189,7 @@ class Config(Section, kw_only=True):
 
     server: ServerSection = msgspec.field(default_factory=ServerSection)
     store: StoreSection = msgspec.field(default_factory=StoreSection)
+    cluster: ClusterSection = msgspec.field(default_factory=ClusterSection)
     identity: IdentitySection = msgspec.field(default_factory=IdentitySection)
     limits: LimitsSection = msgspec.field(default_factory=LimitsSection)
     doors: DoorsSection = msgspec.field(default_factory=DoorsSection)
@@ -233,10 +247,15 @@ def show(config: Config) -> dict[str, Any]:
     """The configuration as plain data, secrets masked, those in addresses too."""
     plain: dict[str, Any] = msgspec.to_builtins(config, enc_hook=repr)
     for section in (plain["store"], *plain["agents"].values()):
-        for name in ("history", "base_url"):
+        for name in ("url", "history", "base_url"):
             if section.get(name):
-                section[name] = _USERINFO.sub("://***@", section[name])
+                section[name] = masked(section[name])
     return plain
+
+
+def masked(address: str) -> str:
+    """The address without who may use it: what stands before its last `@`, and passwords among its parameters."""
+    return _QUERY_SECRET.sub(r"\1***", _USERINFO.sub("://***@", address))
 
 
 def _read(path: str | Path | None) -> dict[str, Any]:

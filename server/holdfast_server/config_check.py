@@ -10,16 +10,23 @@ import ipaddress
 import os
 import re
 from collections.abc import Collection, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from .config import KEY_VARIABLE, AgentSection, Config, ConfigError
 from .listening import is_loopback
+from .stores.redis.address import Address
 from .webhook_addresses import is_host
 from .webhook_signing import SECRETS_MAX, secret_fault
 
 HISTORY_SCHEME: Final = "sqlite+aiosqlite:///"
+
+SERVER_HISTORY_SCHEMES: Final = ("postgresql://", "postgres://", "postgresql+asyncpg://")
+"""Histories that several nodes can share."""
+
+STORE_SCHEMES: Final = ("redis://", "rediss://", "redis+sentinel://", "redis+cluster://")
 
 _ORIGIN: Final = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/\s?#@]+", re.ASCII | re.IGNORECASE)
 
@@ -33,11 +40,7 @@ def check(config: Config, environ: Mapping[str, str] | None = None) -> None:
             raise ConfigError(f"server.allowed_origins[{number}]: expected scheme://host[:port], or null")
     _outside(config)
     _webhooks(config)
-    history = config.store.history
-    if history is not None and not history.startswith(HISTORY_SCHEME):
-        raise ConfigError(
-            f"store.history: expected {HISTORY_SCHEME}FILE; other databases are not supported yet"
-        )
+    _storage(config)
     for name, section in config.agents.items():
         if section.kind == "openai_chat":
             _openai_chat(name, section, environ)
@@ -46,6 +49,39 @@ def check(config: Config, environ: Mapping[str, str] | None = None) -> None:
             raise ConfigError(f"agent_files[{number}]: there is no file {file}")
     if not config.agent_files:  # what files bring along is known only once they are run
         check_default_agent(config.default_agent, config.agents)
+
+
+def _storage(config: Config) -> None:
+    """The refusals name no address: there may be a password in it."""
+    url, history, roles = config.store.url, config.store.history, config.cluster.roles
+    shared_history = history is not None and history.startswith(SERVER_HISTORY_SCHEMES)
+    if history is not None and not shared_history and not history.startswith(HISTORY_SCHEME):
+        raise ConfigError(f"store.history: expected {HISTORY_SCHEME}FILE or postgresql://HOST/NAME")
+    if shared_history and find_spec("asyncpg") is None:
+        raise ConfigError(
+            "store.history: a history in PostgreSQL needs asyncpg: pip install 'holdfast[cluster]'"
+        )
+    if not roles:
+        raise ConfigError("cluster.roles: give gateway, worker or both")
+    if not url:
+        if set(roles) != {"gateway", "worker"}:
+            raise ConfigError(
+                "cluster.roles: a server with its data in a folder is alone and does everything; set store.url to share"
+            )
+        return
+    if not url.startswith(STORE_SCHEMES):
+        raise ConfigError(
+            "store.url: expected redis://HOST:PORT/0, rediss://…, redis+sentinel://H1:P1,H2:P2/NAME/0 or "
+            "redis+cluster://H1:P1,H2:P2; leave it empty to keep everything in store.folder"
+        )
+    try:
+        Address.parse(url)
+    except ValueError as error:
+        raise ConfigError(f"store.url: {error}") from None
+    if not shared_history:
+        raise ConfigError(
+            "store.history: nodes that share store.url need a history that they share too: postgresql://HOST/NAME"
+        )
 
 
 def _outside(config: Config) -> None:

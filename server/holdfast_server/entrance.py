@@ -20,9 +20,11 @@ from .doors.reception import Reception, ReceptionSettings
 from .doors.ticket_call import TICKETS, new_ticket
 from .endings import Endings
 from .feed import Feed
-from .identity import Identity
+from .identity import Identity, NoIdentity, TokenIdentity
 from .ids import new_id
+from .peers import Peers
 from .requests import Requests
+from .stores.base import Owner
 from .webhook_terms import WebhookSettings
 from .webhooks import Webhooks
 
@@ -42,6 +44,7 @@ class Entrance:
         batches: Batches | None = None,
         endings: Endings | None = None,
         feed: Feed | None = None,
+        peers: Peers | None = None,
     ) -> None:
         self._config = config
         self.reception = Reception(
@@ -49,6 +52,7 @@ class Entrance:
             readers=requests.readers,
             settings=reception_settings(config),
             outside=Outside(config.server.public_url, config.server.trusted_proxies),
+            peers=peers,
         )
         doors = config.doors
         self.desk = HttpDesk(
@@ -76,6 +80,17 @@ class Entrance:
     def close(self) -> None:
         """Take no more calls; streams end where they are, and their readers come back with their cursors."""
         self.reception.close()
+
+
+def make_identity(config: Config) -> Identity:
+    """The identity that the configuration names."""
+    if config.identity.kind == "none":
+        return NoIdentity()
+    tokens = config.identity.tokens
+    return TokenIdentity(
+        [(entry.token.value, Owner(entry.tenant, entry.user)) for entry in tokens],
+        operators=[entry.token.value for entry in tokens if entry.operator],
+    )
 
 
 def reception_settings(config: Config) -> ReceptionSettings:

@@ -4,6 +4,9 @@ It has no timer of its own, since many may queue and for long: the store's chang
 a heap, and one task looks at its top. What it finds is checked against the log as it is then, so an entry that is out of
 date costs a look. Whoever was faster (a claim, a cancel) has won, as the store says. (A wait for a person that has an end
 needs nothing here: the store makes it claimable then.)
+
+Where several nodes share a store each tells the others nothing of what it opens: so there all that queues is read again now
+and then, a bounded part at a time, and before an end is noted the store itself is asked.
 """
 
 from __future__ import annotations
@@ -32,13 +35,26 @@ AGAIN_MS: Final = 5000
 """After an end that could not be noted."""
 
 PAGE: Final = 200
-"""Requests read at once when the server starts."""
+"""Requests read at once."""
+
+SWEEP_S: Final = 5.0
+"""How often what other nodes opened is read, where there are others."""
+
+SWEEP_PAGES_MAX: Final = 25
+"""Pages read in one sweep; the next one goes on behind them."""
 
 
 class Expiry:
     """Ends requests that were not claimed in time. `run` is its life."""
 
-    def __init__(self, store: Store, agents: Mapping[str, Agent], now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, store: Store, agents: Mapping[str, Agent], now_ms: Callable[[], int], *, shared: bool = False
+    ) -> None:
+        """`shared`: other nodes open requests in the store too."""
+        self._shared = shared
+        self._looked: set[Key] = set()  # at these, in this round of sweeps or the last one
+        self._round: set[Key] = set()
+        self._mark: str | None = None
         self._store = store
         self._agents = agents
         self._now_ms = now_ms
@@ -49,10 +65,18 @@ class Expiry:
     async def run(self) -> None:
         """Look at what is there, then at what comes due, until cancelled."""
         await self._read()
+        sweep_at = asyncio.get_running_loop().time() + SWEEP_S
         while True:
+            if self._shared and asyncio.get_running_loop().time() >= sweep_at:
+                await self._sweep()
+                sweep_at = asyncio.get_running_loop().time() + SWEEP_S
             if not self._heap:
                 self._any.clear()
-                await self._any.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(sweep_at if self._shared else None):
+                        await self._any.wait()
+                if not self._heap:
+                    continue
             wait_s = (self._heap[0][0] - self._now_ms()) / 1000
             if wait_s > 0:
                 await asyncio.sleep(min(wait_s, LOOK_S))
@@ -66,8 +90,32 @@ class Expiry:
                 log.exception("an end could not be noted", request=key.request_id)
                 heapq.heappush(self._heap, (self._now_ms() + AGAIN_MS, key))
 
+    async def _sweep(self) -> None:
+        """What other nodes opened, a part of it."""
+        try:
+            for _ in range(SWEEP_PAGES_MAX):
+                page, self._mark = await self._store.summaries(
+                    None, active=True, chat_id=None, limit=PAGE, before=self._mark
+                )
+                for row in page:
+                    if row.status != "queued" or row.agent not in self._agents:
+                        continue
+                    self._round.add(row.key)
+                    if row.key not in self._looked:
+                        with suppress(UnknownRequest):
+                            self._watch(await self._store.log(row.key))
+                        self._looked.add(row.key)
+                if self._mark is None:
+                    self._looked, self._round = self._round, set()
+                    return
+        except Exception:  # as in `run`
+            log.exception("cannot read what waits")
+
     async def _read(self) -> None:
-        """What was there before us; all later changes are told."""
+        """What was there before us; all later changes are told, or found by sweeps."""
+        if self._shared:
+            await self._sweep()
+            return
         before: str | None = None
         while True:
             try:
@@ -109,6 +157,10 @@ class Expiry:
 
     async def _look(self, key: Key) -> None:
         log_ = self._store.live(key)
+        if self._shared:
+            if (await self._store.head(key)).status != "queued":
+                return  # claimed elsewhere, and not told here yet
+            log_ = await self._store.log(key)
         end = None if log_ is None else self._end_of(log_)
         if log_ is None or end is None:
             return

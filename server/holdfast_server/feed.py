@@ -6,6 +6,10 @@ cursor is read first, then the first page of chats and all requests without an o
 is computed from commits as they happen and kept in memory: in a ring per user, from the moment in which one of the
 user's devices asks for a place in it. A user whom nobody watches has none, and costs nothing. Rings that are watched stay;
 of the others the latest used do. An epoch is drawn with each ring, so a cursor of one that was let go is `unknown_epoch`.
+
+Where several nodes share a store, each has rings of its own, into which goes what it does itself and what the others tell
+it of the owners whose rings it keeps. When some of that may have been lost every ring begins anew, with another epoch and
+beyond its own end: its readers take a snapshot.
 """
 
 from __future__ import annotations
@@ -21,7 +25,8 @@ from holdfast_protocol.pushes import FeedChat, FeedEvent, FeedRequest
 from holdfast_protocol.replies import ChatRow, RequestRow
 
 from .journal import Journal, Place
-from .stores.base import Change, Owner, Summary
+from .peers import Peers
+from .stores.base import Change, Owner, Spot, Summary
 
 EVENTS_MAX: Final = 500
 """Entries kept per user: what a device misses in minutes; beyond it a snapshot is cheaper."""
@@ -58,7 +63,9 @@ class Feed:
         journal: Journal,
         first_chats: Callable[[Owner], Awaitable[list[ChatRow]]],
         nonce: Callable[[], str] = lambda: secrets.token_hex(4),
+        peers: Peers | None = None,
     ) -> None:
+        self._peers = peers if peers is not None else Peers()
         self._journal = journal
         self._first_chats = first_chats
         self._nonce = nonce
@@ -71,6 +78,8 @@ class Feed:
         )
         self._observers: list[Callable[[Owner], None]] = []
         journal.observe(self._requests_changed)
+        self._peers.observe_rows(self._row_changed)
+        self._peers.observe_gap(self.begin_anew)
 
     def observe(self, observer: Callable[[Owner], None]) -> None:
         """Call `observer` with every owner whose feed grew."""
@@ -88,6 +97,17 @@ class Feed:
                     row = request_row(log.summary(), deleted=log.erased)
                     self._add(log.key.owner, FeedRequest(request=row))
 
+    def _row_changed(self, row: Summary, removed: bool) -> None:
+        """Another node changed a request."""
+        self._add(row.key.owner, FeedRequest(request=request_row(row, deleted=removed)))
+
+    def begin_anew(self) -> None:
+        """Entries may be missing: give every ring another epoch, so that its readers take a snapshot."""
+        for owner, ring in [*self._watched.items(), *self._unwatched.items()]:
+            ring.first, ring.nonce = ring.tail + 1, self._nonce()
+            ring.events.clear()
+            self._wake(owner)
+
     def _kept(self, owner: Owner) -> _Ring | None:
         return self._watched.get(owner) or self._unwatched.get(owner)
 
@@ -98,6 +118,7 @@ class Feed:
             ring = self._unwatched.get(owner)
             if ring is None:
                 ring = _Ring(self._nonce(), self._first)
+                self._peers.hold(owner)
             self._keep(owner, ring)
         return ring
 
@@ -106,7 +127,8 @@ class Feed:
         self._unwatched[owner] = ring
         self._unwatched.move_to_end(owner)
         if len(self._unwatched) > UNWATCHED_MAX:
-            _, gone = self._unwatched.popitem(last=False)
+            of, gone = self._unwatched.popitem(last=False)
+            self._peers.let_go(of)
             self._first = max(self._first, gone.tail + 1)
 
     def _add(self, owner: Owner, event: FeedEvent) -> None:
@@ -117,6 +139,9 @@ class Feed:
         if len(ring.events) > EVENTS_MAX:
             ring.events.popleft()
             ring.first += 1
+        self._wake(owner)
+
+    def _wake(self, owner: Owner) -> None:
         for observer in self._observers:
             observer(owner)
         for waiter in self._waiters.pop(owner, ()):
@@ -207,8 +232,13 @@ def title_of(summary: Summary) -> str:
     return summary.text.strip().split("\n", 1)[0][:TITLE_CHARS]
 
 
+def estimate_ms(spot: Spot) -> int | None:
+    """In how many milliseconds it is expected to begin."""
+    return None if spot.estimate_s is None else round(spot.estimate_s * 1000)
+
+
 def request_row(
-    summary: Summary, *, deleted: bool = False, place: int | None = None, owner: str | None = None
+    summary: Summary, *, deleted: bool = False, spot: Spot | None = None, owner: str | None = None
 ) -> RequestRow:
     """The row that readers are shown of a request; `owner` only where more than one's are shown."""
     outcome = summary.outcome
@@ -230,5 +260,7 @@ def request_row(
         title=title_of(summary),
         owner=owner,
         deleted=deleted,
-        place=place,
+        place=spot.place if spot is not None else None,
+        queue_reason=spot.reason if spot is not None else None,
+        estimate_ms=estimate_ms(spot) if spot is not None else None,
     )

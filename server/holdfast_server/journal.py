@@ -31,6 +31,7 @@ from .stores.base import (
     Opened,
     Owner,
     Record,
+    Spot,
     Store,
     Summary,
 )
@@ -124,6 +125,10 @@ class Journal:
     ) -> tuple[list[Summary], str | None]:
         """Requests newest first, and the mark for the next page."""
         return await self._store.summaries(owner, active=active, chat_id=chat_id, limit=limit, before=before)
+
+    async def spots(self, keys: Sequence[Key]) -> dict[Key, Spot]:
+        """As Store.spots. Raises: Unavailable."""
+        return await self._store.spots(keys)
 
     async def erase(self, keys: Sequence[Key]) -> None:
         """End and remove journals (their chat was deleted); their readers are told."""

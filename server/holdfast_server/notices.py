@@ -1,23 +1,32 @@
-"""Notices: what is worth telling and is in no log: a queued request's place, trouble with the store.
+"""Notices: what is worth telling and is in no log: where a queued request stands, trouble with the store.
 
 They can be computed at any time, so nothing is lost with them: once a second what holds now is compared with what each
-connection was told last, and the difference is told, at most one of a kind per connection and second.
+connection was told last, and the difference is told, at most one of a kind per connection and second. Of several that a
+connection follows the one goes first that was told of longest ago.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
 from holdfast_protocol.pushes import Notice
+from holdfast_protocol.queueing import waiting_sentence
 
 from .connection import Connection
+from .feed import estimate_ms
+from .stores.base import Key, Spot, Unavailable
 from .stores.log import Log
 
 EVERY_S: Final = 1.0
+
+LOOKED_AT_MAX: Final = 2_000
+"""Requests whose spots are asked for in one look: those whose readers were told longest ago. The others have their turn in
+the looks after."""
 
 log_ = structlog.get_logger(__name__)
 
@@ -36,57 +45,77 @@ class Notices:
     """Run `run` as a task."""
 
     def __init__(
-        self, audience: Audience, queued: Callable[[], list[Log]], trouble: Callable[[], str | None]
+        self,
+        audience: Audience,
+        spots: Callable[[Sequence[Key]], Awaitable[dict[Key, Spot]]],
+        trouble: Callable[[], str | None],
     ) -> None:
-        """`queued`: what waits for a slot, in the order in which it will get one."""
+        """`spots`: where requests stand that wait for a slot."""
         self._audience = audience
-        self._queued = queued
+        self._spots = spots
         self._trouble = trouble
         self._told_trouble: str | None = None
-        self._told: dict[Connection, dict[str, int]] = {}  # only of what is queued and followed now
+        self._looks = 0
+        self._looked: dict[Log, int] = {}  # in which look, of what is queued and followed now
+        self._told: dict[Connection, dict[Log, _Told]] = {}  # of the same: in which look, and what
 
     async def run(self) -> None:
         """Look once a second, until cancelled."""
         while True:
             await asyncio.sleep(EVERY_S)
             try:
-                self.look()
+                await self.look()
             except Exception:  # a bug in one look must not end all the later ones
                 log_.exception("notices failed; the next look goes on")
 
-    def look(self) -> None:
+    async def look(self) -> None:
         """Tell what has changed since the last look."""
+        self._looks += 1
         trouble = self._trouble()
         if trouble != self._told_trouble:
             self._told_trouble = trouble
             self._audience.notify(Notice(kind="storage", message=trouble or "The store takes writes again."))
-        followed = [(log, who) for log, who in self._audience.following() if log.status == "queued"]
-        if not followed:
-            self._told = {}
-            return
-        places = {log: place for place, log in enumerate(self._queued())}
+        followed = [log for log, _ in self._audience.following() if log.status == "queued"]
+        followed.sort(key=lambda log: self._looked.get(log, 0))
+        asked = followed[:LOOKED_AT_MAX]
+        spots: dict[Key, Spot] = {}
+        if asked:
+            with suppress(Unavailable):  # it is said above, and by the place that is not told
+                spots = await self._spots([log.key for log in asked])
+        self._looked = {log: self._looked.get(log, 0) for log in followed} | dict.fromkeys(asked, self._looks)
         before, self._told = self._told, {}
-        spoken: set[Connection] = set()
-        for log, connections in followed:
-            place = places.get(log)
-            if place is None:
+        new: dict[Connection, list[tuple[int, Log, Notice]]] = {}
+        for log, connections in self._audience.following():  # as it is now: asking took its time
+            if log.status != "queued" or log not in self._looked:
                 continue
-            request_id = log.key.request_id
+            spot = spots.get(log.key)
+            notice = None if spot is None else _notice(log, spot)
             for connection in connections:
-                told = before.get(connection, {}).get(request_id)
-                speak = told != place and connection not in spoken
-                if speak:
-                    told = place
+                told = before.get(connection, {}).get(log)
                 if told is not None:
-                    self._told.setdefault(connection, {})[request_id] = told
-                if not speak:
-                    continue
-                spoken.add(connection)
-                notice = Notice(kind="place", request_id=request_id, place=place, message=_sentence(place))
-                self._audience.notify(notice, [connection])
+                    self._told.setdefault(connection, {})[log] = told
+                if notice is not None and (told is None or told.said != _said(notice)):
+                    new.setdefault(connection, []).append((told.look if told else 0, log, notice))
+        for connection, notices in new.items():
+            _, log, notice = min(notices, key=lambda one: one[0])
+            self._told.setdefault(connection, {})[log] = _Told(self._looks, _said(notice))
+            self._audience.notify(notice, [connection])
 
 
-def _sentence(place: int) -> str:
-    if place == 0:
-        return "It is next."
-    return f"{place} {'is' if place == 1 else 'are'} before it."
+class _Told(NamedTuple):
+    look: int
+    said: tuple[object, ...]
+
+
+def _said(notice: Notice) -> tuple[object, ...]:
+    """What makes it worth saying again; an estimate counts as people are told it, in round figures."""
+    return notice.place, notice.reason, notice.message
+
+
+def _notice(log: Log, spot: Spot) -> Notice:
+    """What is told of it."""
+    estimate = estimate_ms(spot)
+    return Notice(
+        kind="place", request_id=log.key.request_id, place=spot.place, reason=spot.reason, estimate_ms=estimate,
+        message=waiting_sentence(spot.place, spot.reason, estimate),
+    )  # fmt: skip

@@ -1,7 +1,7 @@
 """Where in its chat's tree a submission goes: which message it answers, and what that one hangs on.
 
 Two tabs that submit at once get one place after the other, not the same one: finding a place and opening the journal that
-takes it are one step per chat, so both are done inside `alone`.
+takes it are one step per chat, so both are done inside `alone`. Where several nodes share a store they take turns.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from holdfast_protocol.commands import Submission
 from holdfast_protocol.errors import ProtocolError
 
 from .journal import Journal
+from .peers import Peers
 from .stores.base import Key, Owner, Record
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ class Placing:
         *,
         now_ms: Callable[[], int],
         new_id: Callable[[], str],
+        peers: Peers | None = None,
     ) -> None:
+        self._peers = peers if peers is not None else Peers()
         self._journal = journal
         self._chats = chats
         self._projector = projector
@@ -45,12 +48,12 @@ class Placing:
 
     @asynccontextmanager
     async def alone(self, owner: Owner, chat_id: str) -> AsyncIterator[None]:
-        """One submission per chat at a time; the lock is there only while somebody uses it."""
+        """One submission per chat at a time; the lock is there only while somebody uses it. Raises: Unavailable."""
         place = (owner, chat_id)
         lock = self._locks.setdefault(place, _Lock())
         lock.users += 1
         try:
-            async with lock.lock:
+            async with lock.lock, self._peers.turn("chat", "\x00".join((*owner, chat_id))):
                 yield
         finally:
             lock.users -= 1
@@ -103,7 +106,7 @@ class Placing:
             key=key, body_hash=body_hash, agent=agent, created_at=self._now_ms(), chat_id=chat_id,
             message_id=message_id, parent_id=parent_id, text=submission.text, messages=submission.messages,
             options=submission.options, deadlines=submission.deadlines, append_only=submission.append_only, envelope=envelope,
-            after=parent_id if parent_id in answering else None,
+            priority=submission.priority, after=parent_id if parent_id in answering else None,
         )  # fmt: skip
 
 

@@ -9,6 +9,10 @@ Keys wait in a queue (backlog.py), never data; a queue that is full is let go, b
 `catch_up` is how a reader becomes independent of all this: it returns when everything of its owner's that was committed
 before is in the history. It waits for no other owner's, except while it is not known whose is missing: during the first
 sweep, and during the one after keys were let go.
+
+Where several nodes share a store, each projects what it sees, and the same journal twice is harmless. What one node commits
+another need not see: so there the store itself notes what the history may not have of an owner, and `catch_up` goes by
+that: it projects these itself, in the state in which the store has them, and then takes the notes away.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import structlog
 
 from .backlog import Backlog
 from .chats import Chats
+from .peers import Peers
 from .stores.base import Change, Damaged, Key, Owner, Store, Unavailable, UnknownRequest
 from .stores.log import Log
 from .tasks import Tasks
@@ -50,10 +55,23 @@ CATCH_UP_S: Final = 10.0
 """How long a reader waits for the history to catch up before it is told to try again."""
 
 
+BEHIND_LOOK_S: Final = 0.1
+"""Between two looks whether the journal in memory is what the store has noted: it follows within a moment."""
+
+
 class Projector:
     """One node's projector. Start it after the store and the history, close it before them."""
 
-    def __init__(self, store: Store, chats: Chats, tasks: Tasks, *, sweep_s: float = SWEEP_S) -> None:
+    def __init__(
+        self,
+        store: Store,
+        chats: Chats,
+        tasks: Tasks,
+        *,
+        sweep_s: float = SWEEP_S,
+        peers: Peers | None = None,
+    ) -> None:
+        self._peers = peers if peers is not None else Peers()
         self._store = store
         self._chats = chats
         self._tasks = tasks
@@ -84,6 +102,13 @@ class Projector:
     async def catch_up(self, owner: Owner | None = None, wait_s: float = CATCH_UP_S) -> None:
         """Return when the history holds all that was committed before this call, of this owner's or of everybody's.
         Raises: Unavailable if that takes longer than `wait_s`."""
+        if owner is not None and not self._peers.alone:
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._clean(owner)
+            except TimeoutError:
+                raise Unavailable("the history is behind; try again") from None
+            return
         target = self._backlog.noted
         if self._reached(owner, target):
             return
@@ -98,6 +123,30 @@ class Projector:
         finally:
             if entry in self._waiters:
                 self._waiters.remove(entry)
+
+    async def _clean(self, owner: Owner) -> None:
+        """Project what the store has noted of this owner, whichever node it was. Raises: Unavailable."""
+        for key, version in await self._peers.dirty(owner):
+            if not await self._has(key, version):
+                await self._peers.clean([(key, version)])  # it was erased
+                continue
+            if await self._project(key):
+                await self._mark([key])
+            if key not in self._refused:
+                await self._peers.clean([(key, version)])
+
+    async def _has(self, key: Key, version: int) -> bool:
+        """Wait until this node has the journal as the store noted it; False if it is no more. Raises: Unavailable."""
+        while True:
+            try:
+                journal = await self._store.log(key)
+            except UnknownRequest:
+                return False
+            except Damaged:
+                return True  # for `_project` to find out and say
+            if journal.version >= version or journal.sealed:
+                return True
+            await asyncio.sleep(BEHIND_LOOK_S)
 
     # -- what is to be done ----------------------------------------------------------------------------------
 

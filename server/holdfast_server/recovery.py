@@ -2,7 +2,9 @@
 
 What was shown may be dropped by a new attempt unless the request is `append_only` (its reader cannot take text back).
 Two budgets must not be mixed up: `retries` of the agent's profile bounds what failures and crashes cost together, so
-only attempts that begin as `retry` or `recovered` are counted; a wait for a person and a hand-over cost nothing.
+only attempts that begin as `retry` or `recovered` are counted; a wait for a person and a hand-over cost nothing. Where the
+store judges what kills its owners (`Claim.judged`), by letting it run alone, a crash is no strike either: most of those that
+die with a node are only its neighbours.
 """
 
 from __future__ import annotations
@@ -44,9 +46,10 @@ class Again(NamedTuple):
     how: Literal["same", "supersede", "go_on"]
 
 
-def strikes(events: Sequence[ev.Event]) -> int:
-    """How many attempts failures and crashes have cost so far."""
-    return sum(isinstance(event, ev.Started) and event.reason in ("retry", "recovered") for event in events)
+def strikes(events: Sequence[ev.Event], *, judged: bool = False) -> int:
+    """How many attempts failures and crashes have cost so far; `judged`: crashes cost none."""
+    counted = ("retry",) if judged else ("retry", "recovered")
+    return sum(isinstance(event, ev.Started) and event.reason in counted for event in events)
 
 
 def kept(fold: Fold) -> ev.Keep:
@@ -64,7 +67,7 @@ def beginning(claim: Claim, fold: Fold, profile: Profile, at: int) -> Begin | ev
     """How the claimed request goes on, by the state it is in and the agent's declared recovery. `fold`: of its log."""
     started = fold.started
     if started is None:
-        if claim.term > profile.retries + EARLY_ENDS_MAX:
+        if not claim.judged and claim.term > profile.retries + EARLY_ENDS_MAX:
             return _interrupted(at, "too_often", "The server stopped too often just before it ran.")
         return Begin(1, "all", "first")
     if fold.status == "waiting":  # also if whoever claimed it before died before it could begin
@@ -73,7 +76,7 @@ def beginning(claim: Claim, fold: Fold, profile: Profile, at: int) -> Begin | ev
         attempt, reason = started.attempt, _HANDED_OVER
     else:
         attempt, reason = started.attempt + 1, _RECOVERED
-        if strikes(claim.log.events) >= profile.retries:
+        if not claim.judged and strikes(claim.log.events) >= profile.retries:
             return _interrupted(at, "too_often", "The server stopped too often while it ran.")
     if profile.recovery == "continue":
         return Begin(attempt, "all", reason)

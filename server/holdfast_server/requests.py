@@ -26,15 +26,28 @@ from holdfast_protocol.replies import (
     TermRow,
 )
 
-from .admission import Admission
+from .admission import FULL_RETRY_MS, Admission
 from .feed import request_row
 from .filters import EVERY, Filter, Page, check_mark, filtered
 from .identity import owner_name
 from .inspection import terms_of
 from .journal import Journal
+from .peers import Peers
 from .placing import Placing
 from .readers import Readers
-from .stores.base import Key, Owner, Record, RequestConflict, StoreError, Summary, UnknownRequest, key_of
+from .stores.base import (
+    Key,
+    Owner,
+    Record,
+    RequestConflict,
+    Spot,
+    StoreError,
+    Summary,
+    TooManyOpen,
+    Unavailable,
+    UnknownRequest,
+    key_of,
+)
 from .stores.log import Log
 from .submissions import check_options, check_submission, hash_of
 
@@ -67,7 +80,9 @@ class Requests:
         now_ms: Callable[[], int],
         new_id: Callable[[], str],
         readers: Readers | None = None,
+        peers: Peers | None = None,
     ) -> None:
+        self._peers = peers if peers is not None else Peers()
         self._journal = journal
         self.chats = chats
         self._projector = projector
@@ -78,7 +93,7 @@ class Requests:
         self.now_ms = now_ms
         self._new_id = new_id
         self._erased_observers: list[Callable[[Collection[Key]], Awaitable[None]]] = []
-        self._placing = Placing(journal, chats, projector, now_ms=now_ms, new_id=new_id)
+        self._placing = Placing(journal, chats, projector, now_ms=now_ms, new_id=new_id, peers=peers)
 
     def observe_erased(self, observer: Callable[[Collection[Key]], Awaitable[None]]) -> None:
         """Await `observer` with requests whose journals were erased. It may miss some: a crash tells nobody."""
@@ -104,10 +119,18 @@ class Requests:
         found = await self._find_same(key, body_hash)
         if found is not None:
             return Opened(found, False)
+        lost = await self._lost(key)
+        if lost is not None:
+            if lost.body_hash != body_hash:
+                raise RequestConflict(request_id)
+            return Opened(*await self._journal.open(lost))
         agent = await self._agent_of(owner, submission)
         check_options(agent, self.profiles[agent], submission.options)
         with self._admission.place(owner):
-            return await self._open(key, submission, body_hash, agent, envelope)
+            try:
+                return await self._open(key, submission, body_hash, agent, envelope)
+            except TooManyOpen:
+                raise ProtocolError("too_many_requests", retry_after_ms=FULL_RETRY_MS) from None
 
     async def _open(
         self, key: Key, submission: Submission, body_hash: bytes, agent: str, envelope: dict[str, Any]
@@ -116,7 +139,7 @@ class Requests:
             record = Record(
                 key=key, body_hash=body_hash, agent=agent, created_at=self.now_ms(), text=submission.text,
                 messages=submission.messages, options=submission.options, deadlines=submission.deadlines,
-                append_only=submission.append_only, envelope=envelope,
+                append_only=submission.append_only, envelope=envelope, priority=submission.priority,
             )  # fmt: skip
             return Opened(*await self._journal.open(record))
         async with self._placing.alone(key.owner, submission.chat_id):
@@ -128,7 +151,7 @@ class Requests:
 
     async def _find_same(self, key: Key, body_hash: bytes) -> Log | None:
         try:
-            log = await self.find(key.owner, key.request_id)
+            log = await self._find(key)
         except UnknownRequest:
             return None
         if log.record.body_hash != body_hash:
@@ -149,10 +172,28 @@ class Requests:
 
     async def find(self, owner: Owner, request_id: str) -> Log:
         """The journal, or, after its purge, one made from the history. Raises: UnknownRequest, Unavailable."""
+        key = key_of(owner, request_id)
         try:
-            return await self._journal.log(key_of(owner, request_id))
+            return await self._find(key)
         except UnknownRequest:
-            return await self.chats.purged_log(owner, request_id)
+            await self._check_lost(key)
+            raise
+
+    async def _find(self, key: Key) -> Log:
+        try:
+            return await self._journal.log(key)
+        except UnknownRequest:
+            return await self.chats.purged_log(key.owner, key.request_id)
+
+    async def _lost(self, key: Key) -> Record | None:
+        """What was accepted under that key, if nodes share the store and its journal is not there (yet, or any more)."""
+        accepted = None if self._peers.alone else await self.chats.acceptances.of(key)
+        return None if accepted is None else accepted[0]
+
+    async def _check_lost(self, key: Key) -> None:
+        """Raises: Unavailable if the request was accepted, and is only not there where live journals are."""
+        if await self._lost(key) is not None:
+            raise Unavailable("this request is being opened again; try again in a moment")
 
     async def cancel(
         self, owner: Owner, request_id: str, *, by_operator: bool = False
@@ -183,6 +224,7 @@ class Requests:
             try:
                 status, chat_id = await self.chats.purged_status(key.owner, key.request_id)
             except UnknownRequest:
+                await self._check_lost(key)
                 return ProbeRow(request_id=key.request_id, state="unknown")
         state: ProbeState = "accepted" if status == "queued" else "running"
         if status in OUTCOME_STATUSES:
@@ -215,25 +257,27 @@ class Requests:
             )
 
         summaries, mark = await filtered(read, which, limit, before)
-        places = self._places(summaries)
+        spots = await self._spots(summaries)
         rows = [
             request_row(
-                row, place=places.get(row.key), owner=owner_name(row.key.owner) if owner is None else None
+                row, spot=spots.get(row.key), owner=owner_name(row.key.owner) if owner is None else None
             )
             for row in summaries
         ]
         return rows, mark
 
-    def _places(self, summaries: Sequence[Summary]) -> dict[Key, int]:
-        """How many are before each in the queue, if any of these is queued."""
-        if not any(summary.status == "queued" for summary in summaries):
-            return {}
-        return {log.key: place for place, log in enumerate(self._admission.queued())}
+    async def _spots(self, summaries: Sequence[Summary]) -> dict[Key, Spot]:
+        """Where those of them stand that are queued; none if the store does not say, for a row is good without it."""
+        queued = [summary.key for summary in summaries if summary.status == "queued"]
+        if queued:
+            with suppress(Unavailable):
+                return await self._journal.spots(queued)
+        return {}
 
-    def row_of(self, log: Log) -> RequestRow:
+    async def row_of(self, log: Log) -> RequestRow:
         """The request's row, with its place in the queue."""
         summary = log.summary()
-        return request_row(summary, place=self._places([summary]).get(log.key))
+        return request_row(summary, spot=(await self._spots([summary])).get(log.key))
 
     async def inspect(
         self, owner: Owner, request_id: str
@@ -243,7 +287,7 @@ class Requests:
         log = await self.find(owner, request_id)
         accounts = await self._journal.accounts(log.key)
         readers = await self.readers.of(log.key)
-        return self.row_of(log), readers, terms_of(log, accounts)
+        return await self.row_of(log), readers, terms_of(log, accounts)
 
     async def read_events(
         self, owner: Owner, request_id: str, start: int, limit: int

@@ -93,6 +93,11 @@ class Roster:
             if not source.topic.subscriptions:
                 self._topics.pop(source.topic.log, None)
 
+    def followers(self, log: Log) -> list[Subscription]:
+        """Who follows that log."""
+        topic = self._topics.get(log)
+        return [] if topic is None else list(topic.subscriptions)
+
     def following(self) -> list[tuple[Log, list[Connection]]]:
         """The logs that are followed, and the connections that do."""
         return [

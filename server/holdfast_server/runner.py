@@ -42,7 +42,7 @@ NONE_FOUND_S: Final = 0.02
 
 class Runner:
     """Runs what is in the store, at most `slots` at once. `history` gives an agent the messages up to and with the one
-    that is asked. `narrate` writes a progress step when an agent begins."""
+    that is asked. `narrate` writes a progress step when an agent begins. `shared`: other nodes use the store too."""
 
     def __init__(
         self,
@@ -56,10 +56,12 @@ class Runner:
         cancel_grace_s: float = CANCEL_GRACE_S,
         answer_bytes_max: int = ANSWER_BYTES_MAX,
         narrate: bool = False,
+        shared: bool = False,
         dice: Callable[[], float] = random.random,
     ) -> None:
         assert slots > 0
         self.slots = slots
+        self._shared = shared
         self._store = store
         self._tasks = tasks if tasks is not None else Tasks("runner")
         self._terms = Terms(
@@ -82,7 +84,7 @@ class Runner:
 
     async def start(self) -> None:
         """Begin to claim; what a crash left comes first, as the store orders it."""
-        expiry = Expiry(self._store, self._terms.agents, self._terms.now_ms)
+        expiry = Expiry(self._store, self._terms.agents, self._terms.now_ms, shared=self._shared)
         self._tasks.start(expiry.run(), "expiry")
         self._server = self._tasks.start(self._serve(), "claims")
 

@@ -6,7 +6,8 @@ third state and nothing is stored per message, so a reader that is a million eve
 not: its cursor.
 
 A subscription's life: [snapshot] pages … caught_up, live pages …, [behind: pages …], the terminal event, caught_up
-(sealed), end. It falls back to a snapshot when what it still has to be told was dropped by a later attempt.
+(sealed), end. It falls back to a snapshot when what it still has to be told was dropped by a later attempt. While its log
+is `lost` it is told nothing: it is put onto the log that takes that one's place (replacing.py).
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ class Topic:
         goes_on = not (log.sealed or log.erased)
         moved: list[Subscription] = []
         for subscription in self.subscriptions:
-            if subscription.queued:
+            if subscription.queued or log.lost:
                 continue
             lane = subscription.lane
             if subscription.cursor == first < last and not log.erased:
@@ -180,7 +181,14 @@ class Subscription(Source):
     @property
     def behind(self) -> bool:
         log = self.topic.log
-        return log.erased or not self.caught_up or self.cursor != log.tail
+        return not log.lost and (log.erased or not self.caught_up or self.cursor != log.tail)
+
+    @property
+    def bearing(self) -> str | None:
+        """The cursor that its reader has; None: none, because a snapshot is due or on its way."""
+        if self._reset is not None or self._shot is not None:
+            return None
+        return str(self.topic.log.cursor(self.cursor))
 
     @property
     def midway(self) -> bool:
@@ -188,6 +196,8 @@ class Subscription(Source):
 
     def pull(self) -> list[bytes]:
         log, codec = self.topic.log, self.lane.connection.codec
+        if log.lost:
+            return []
         if log.erased:
             self.ended = True
             return [codec.encode(Gone(request_id=self.key))]

@@ -135,6 +135,9 @@ class Rows(Protocol):
     async def next_at(self, after: int) -> int | None:
         """When the next one is due, later than `after`."""
 
+    async def take(self, hook: Hook, until: int) -> bool:
+        """Put off the next try of a due one until then; False if it is not as it was read any more."""
+
     async def settle(self, hook: Hook) -> None:
         """Write what became of a due one, if it is the same delivery still."""
 

@@ -42,6 +42,9 @@ from .webhook_terms import (
 IDLE_S: Final = 30.0
 """The longest that nothing is read, though nothing seems due: the wall clock may jump."""
 
+TAKEN_S: Final = 30.0
+"""Beyond its own time-out, how long a try is one node's: it has to be written down too."""
+
 FAILING_HOSTS_MAX: Final = 1_000
 """Hosts remembered as failing, the latest; one that is forgotten has its whole bound again."""
 
@@ -67,7 +70,10 @@ class Tries:
         now_ms: Callable[[], int],
         dice: Callable[[], float],
         freed: Callable[[], None],
+        alone: bool = True,
     ) -> None:
+        """`alone`: no other node makes tries of these rows."""
+        self._alone = alone
         self._rows = rows
         self._find = find
         self._sender = sender
@@ -138,6 +144,8 @@ class Tries:
 
     async def _deliver(self, hook: Hook) -> None:
         try:
+            if not self._alone and not await self._take(hook):
+                return  # another node was faster
             try:
                 body = await self._body_of(hook.key)
             except UnknownRequest:
@@ -156,6 +164,12 @@ class Tries:
         except Exception:
             self.trouble = True
             log.exception("what became of a webhook cannot be noted", request_id=hook.key.request_id)
+
+    async def _take(self, hook: Hook) -> bool:
+        """Keep other nodes from making the same try. Should this one die in it, it is made again after that time. Raises:
+        Unavailable."""
+        until = self._now_ms() + int((self._settings.timeout_s + TAKEN_S) * 1000)
+        return await self._rows.take(hook, until)
 
     def _fruitless(self, error: str) -> Try:
         """A try that did not get as far as the wire."""

@@ -26,7 +26,8 @@ import structlog
 from holdfast_protocol.errors import ProtocolError
 
 from .journal import Journal
-from .stores.base import Change, Damaged, Key, Owner, RequestConflict, StoreError, UnknownRequest
+from .peers import Peers
+from .stores.base import Change, Damaged, Key, Owner, RequestConflict, StoreError, Summary, UnknownRequest
 from .stores.log import Log
 from .tasks import Tasks
 from .webhook_addresses import Reach, UrlRefused
@@ -53,6 +54,9 @@ LOOK_S: Final = 30.0
 
 LOOK_REQUESTS: Final = 500
 """Armed requests compared with the journal in one look, a row each; the next look goes on."""
+
+RELOAD_S: Final = 60.0
+"""How often a node looks which webhooks others have armed: those of one that died are noticed by the rest."""
 
 TROUBLE_S: Final = 5.0
 """Between two looks while the history or the journal is in trouble."""
@@ -81,7 +85,9 @@ class Webhooks:
         now_ms: Callable[[], int],
         new_id: Callable[[], str] = lambda: secrets.token_hex(16),
         dice: Callable[[], float] = random,
+        peers: Peers | None = None,
     ) -> None:
+        self._peers = peers if peers is not None else Peers()
         self._rows = rows
         self._journal = journal
         self._find = find
@@ -91,6 +97,7 @@ class Webhooks:
         self._keep_ms = int(settings.keep_days * DAY_MS)
         self._reach = Reach(allow_private=settings.allow_private, allowed_hosts=settings.allowed_hosts)
         self._armed: dict[Key, int] = {}  # with when it was made
+        self._held: set[Key] = set()  # of the armed, those armed here: their owners' rows are told
         self._ended: set[Key] = set()  # of the armed, those that the observer saw ending
         self._arming: Counter[Key] = Counter()
         self._wake = asyncio.Event()
@@ -106,8 +113,10 @@ class Webhooks:
             now_ms=now_ms,
             dice=dice,
             freed=self._wake.set,
+            alone=self._peers.alone,
         )
         journal.observe(self._changed)
+        self._peers.observe_rows(self._row_changed)
 
     @property
     def configured(self) -> bool:
@@ -150,6 +159,9 @@ class Webhooks:
         await self._rows.put(hook)  # also in the place of one whose request was refused, or never came
         self._ended.discard(key)
         self._armed[key] = now
+        if key not in self._held:
+            self._held.add(key)
+            self._peers.hold(key.owner)
         return True
 
     @asynccontextmanager
@@ -200,7 +212,7 @@ class Webhooks:
     async def forget(self, keys: Collection[Key]) -> None:
         """These requests were erased: nobody is called for them any more. Raises: Unavailable."""
         for key in keys:
-            self._armed.pop(key, None)
+            self._disarm(key)
             self._ended.discard(key)
         self._tries.stop(keys)
         await self._rows.remove(keys)
@@ -225,6 +237,18 @@ class Webhooks:
         await self._tries.close()
         await self._tasks.close()
 
+    def _disarm(self, key: Key) -> None:
+        self._armed.pop(key, None)
+        if key in self._held:
+            self._held.discard(key)
+            self._peers.let_go(key.owner)
+
+    def _row_changed(self, row: Summary, removed: bool) -> None:
+        """Another node changed a request."""
+        if row.key in self._armed and (removed or row.outcome is not None):
+            self._ended.add(row.key)
+            self._wake.set()
+
     def _changed(self, changes: Sequence[Change]) -> None:
         if not self._armed:
             return
@@ -238,7 +262,10 @@ class Webhooks:
         loaded = False
         clock = asyncio.get_running_loop().time
         look_at = clock() + LOOK_S
+        load_at = clock() + RELOAD_S
         while True:
+            if loaded and not self._peers.alone and clock() >= load_at:
+                loaded, place, load_at = False, None, clock() + RELOAD_S
             if self._tries.trouble:
                 await asyncio.sleep(TROUBLE_S)
                 self._tries.trouble = False
@@ -298,7 +325,7 @@ class Webhooks:
             await self._rows.remove_unopened(lots["never"], now - NEVER_OPENED_MS)
         for lot, keys in lots.items():
             for key in keys if lot != "waits" else ():
-                self._armed.pop(key, None)
+                self._disarm(key)
         self._ended.difference_update(some)
         if self._ended:
             self._wake.set()

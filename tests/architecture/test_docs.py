@@ -79,14 +79,14 @@ def test_every_setting_is_explained() -> None:
     keys = [
         f"{path}{field.encode_name}"
         for path, section in (
-            ("server.", config.ServerSection), ("store.", config.StoreSection),
+            ("server.", config.ServerSection), ("store.", config.StoreSection), ("cluster.", config.ClusterSection),
             ("identity.", config.IdentitySection), ("limits.", config.LimitsSection),
             ("clocks.", config.ClocksSection), ("agents.NAME.", config.AgentSection), ("", config.Config),
             ("doors.", config.DoorsSection), ("webhooks.", config.WebhooksSection),
         )
         for field in msgspec.structs.fields(section)
     ]  # fmt: skip
-    sections = {"server", "store", "identity", "limits", "doors", "webhooks", "agents", "agents.NAME.clocks"}
+    sections = {"server", "store", "cluster", "identity", "limits", "doors", "webhooks", "agents", "agents.NAME.clocks"}
     assert [key for key in keys if key not in sections and f"- `{key}`: " not in text] == []
 
 

@@ -119,7 +119,7 @@ async def test_stop_in_the_queue(people: People, narrow: Server, upstream: Upstr
     await asked(upstream, holding)
     await me.new_chat()
     await me.send("Second")
-    await expect(me.answer).to_contain_text(re.compile("Waiting for its turn"))
+    await expect(me.answer).to_contain_text(re.compile("Waits for its turn|before it|It is next"))
     await me.stop()
     await me.ended("cancelled")
     upstream.release()

@@ -7,6 +7,7 @@ from pathlib import Path
 from holdfast_server.stores.base import Store
 from holdfast_server.stores.sqlite import SqliteStore
 from tests.conformance.durable_suite import DurableSuite
+from tests.conformance.fairness_suite import FairnessSuite
 from tests.conformance.keeping_suite import KeepingSuite
 from tests.conformance.store_suite import StoreSuite
 from tests.support.journals import Clock
@@ -24,3 +25,12 @@ class TestSyncedSqliteStore(DurableSuite):
 
     def make(self, folder: Path, clock: Clock) -> Store:
         return SqliteStore(folder, now_ms=clock, durability="power")
+
+
+class TestSqliteStoreTurns(FairnessSuite):
+    """Turns and limits."""
+
+    def fair(
+        self, folder: Path, clock: Clock, *, owner_running_max: int | None, agents_max: dict[str, int]
+    ) -> Store:
+        return SqliteStore(folder, now_ms=clock, owner_running_max=owner_running_max, agents_max=agents_max)

@@ -331,7 +331,7 @@ async def test_who_may_connect(rig):
             assert refused.value.status == status
         async with session.get(url, headers=ANNS) as response:
             assert response.status == 426
-        ticket = rig.reception.tickets.issue(ANN, False, asyncio.get_running_loop().time())
+        ticket = await rig.reception.tickets.issue(ANN, False, asyncio.get_running_loop().time())
         async with session.ws_connect(f"{url}?ticket={ticket}", protocols=("chat.v1",)) as ws:
             assert ws.protocol == "chat.v1"
             await ws.send_json({"type": "resume", "requestId": "r", "id": "c", "headers": {}, "body": {}})

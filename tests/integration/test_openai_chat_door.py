@@ -63,6 +63,25 @@ async def test_a_completion_is_made_and_kept(rig):
         assert caught.value.code == "completion_not_found"
 
 
+@pytest.mark.parametrize(
+    ("tier", "priority"), [("flex", "low"), ("priority", "high"), ("auto", "normal"), ("default", "normal")]
+)
+async def test_a_tier_is_a_priority(rig, tier, priority):
+    """`service_tier` is the request's order in the queue, over both calls."""
+    async with rig.client() as client:
+        response = await client.responses.create(model="demo", input="Hi", background=True, service_tier=tier)
+        name = response.id.removeprefix("resp_")
+        assert (await rig.requests.find(ANN, name)).record.priority == priority
+        call = asyncio.ensure_future(
+            client.chat.completions.create(model="demo", messages=HI, service_tier=tier)
+        )
+        log = await rig.opened(2)
+        assert log.record.priority == priority
+        await rig.requests.cancel(ANN, log.key.request_id)
+        with contextlib.suppress(APIError):
+            await call
+
+
 @pytest.mark.parametrize("include_usage", [True, False])
 async def test_a_completion_streams(rig, include_usage):
     """Chunks come as they are written, with the tokens at the end for who wants them; the request takes no text back."""

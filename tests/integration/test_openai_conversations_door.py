@@ -247,7 +247,7 @@ IMAGE = [{"role": "user", "content": [{"type": "input_image", "image_url": "data
         ({"max_tool_calls": 3}, "unsupported_parameter", "max_tool_calls"),
         ({"prompt": {"id": "p"}}, "unsupported_parameter", "prompt"),
         ({"include": ["message.output_text.logprobs"]}, "unsupported_value", "include"),
-        ({"service_tier": "flex"}, "unsupported_value", "service_tier"),
+        ({"service_tier": "scale"}, "unsupported_value", "service_tier"),
         ({"extra_body": {"temprature": 1}}, "unknown_parameter", "temprature"),
         ({"temperature": 3}, "invalid", "temperature"),
         ({"metadata": {"k": "v" * 513}}, "invalid", "metadata.k"),

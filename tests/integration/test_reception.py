@@ -96,7 +96,7 @@ async def test_a_token_tells_whose_call_it_is(http):
 async def test_a_ticket_lets_in_once(http):
     """A ticket is its owner's, is used up by one call, and is taken on paths for browsers only."""
     async with Hall() as hall:
-        ticket = hall.reception.tickets.issue(BOB, False, asyncio.get_running_loop().time())
+        ticket = await hall.reception.tickets.issue(BOB, False, asyncio.get_running_loop().time())
         async with http.post(f"{hall.url}/v1/who?ticket={ticket}") as response:
             assert response.status == 401
         async with http.get(f"{hall.url}/v1/who?ticket={ticket}") as response:

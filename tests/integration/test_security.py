@@ -202,7 +202,8 @@ async def test_what_a_restart_finds_open_counts(tmp_path: Path) -> None:
         admission = Admission(journal, Bounds(user_open_max=3))
         await admission.start()
         assert (admission.open_count, admission.live_bytes) == (3, earlier.live_bytes)
-        assert [log.key.request_id for log in admission.queued()] == ["r0", "r1", "r2"]
+        spots = await journal.spots([key_of(ANN, f"r{number}") for number in range(3)])
+        assert [spot.place for spot in spots.values()] == [0, 1, 2]
         with pytest.raises(ProtocolError, match="Too many requests"), admission.place(ANN):
             pass
         with admission.place(BOB):

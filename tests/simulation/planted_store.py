@@ -88,8 +88,9 @@ def duplicate_runs_again() -> AbstractContextManager[object]:
         log, created = open_(self, record, accepted)
         draft = self.find(record.key)
         if not created and draft is not None and draft.lease:
-            draft.lease, draft.row = False, True
-            self._journals.ready.hint(log.number)
+            self._lease(draft, held=False)
+            draft.row = True
+            self._journals.ready.hint(log)
         return log, created
 
     async def nothing(*_: Any) -> None:
@@ -105,8 +106,9 @@ def forgotten_at_start() -> AbstractContextManager[object]:
 
     async def planted(self: EmbeddedStore) -> None:
         await start(self)
-        while self._journals.ready.pop() is not None:
-            pass
+        ready = self._journals.ready
+        while (number := ready.first()) is not None:
+            ready.drop(number)
 
     return patch.object(EmbeddedStore, "start", planted)
 

@@ -14,7 +14,7 @@ from playwright.async_api import Page
 FRAMES_MAX = 4_000  # of those that differ: a minute at 60 a second
 
 # What stands where an answer will be; it is no part of it.
-_PENDING = r"^(Thinking|Sending|Not sent yet|Next in line|Waiting for its turn(: \d+ before it)?|It waits for a decision\.)$"
+_PENDING = r"^(Thinking|Sending|Not sent yet|Next in line|Waits for .*|It is next.*|\d+ (is|are) before it.*|It waits for a decision\.)$"
 
 CAMERA = (
     r"""

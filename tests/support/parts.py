@@ -28,12 +28,13 @@ NOW = 1_800_000_000_000
 class Parts:
     """The parts under the doors, with a memory store and a real history."""
 
-    def __init__(self, folder: Path, **bounds: int) -> None:
+    def __init__(self, folder: Path, history: str | None = None, **bounds: int) -> None:
         self.ticks = itertools.count(NOW)
         self.ids = itertools.count(1)
         self.store = MemoryStore(now_ms=self.now_ms)
         self.journal = Journal(self.store, now_ms=self.now_ms)
-        self.chats = Chats(f"sqlite+aiosqlite:///{folder / 'history.db'}", now_ms=self.now_ms, undo_s=0)
+        url = history or f"sqlite+aiosqlite:///{folder / 'history.db'}"
+        self.chats = Chats(url, now_ms=self.now_ms, undo_s=0)
         self.tasks = Tasks("test")
         self.projector = Projector(self.store, self.chats, self.tasks)
         self.admission = Admission(self.journal, Bounds(**bounds))
@@ -74,9 +75,9 @@ def ask(**fields: Any) -> Submission:
 
 
 @asynccontextmanager
-async def parts_in(folder: Path, **bounds: int) -> AsyncIterator[Parts]:
+async def parts_in(folder: Path, history: str | None = None, **bounds: int) -> AsyncIterator[Parts]:
     """Parts that are up."""
-    parts = Parts(folder, **bounds)
+    parts = Parts(folder, history, **bounds)
     await parts.store.start()
     await parts.admission.start()
     await parts.chats.start()

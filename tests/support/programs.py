@@ -12,9 +12,25 @@ FOLDER = Path(__file__).resolve().parents[2] / "server" / "holdfast_server" / "p
 
 # Any of them drives the page; distributions differ in what they call it.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-OTHER_NAMES = {"chromium": BROWSERS}
+OTHER_NAMES = {"chromium": BROWSERS, "redis-server": ("redis-server", "valkey-server")}
+
+
+def _newest_first(usr: Path) -> list[str]:
+    """Where Debian keeps PostgreSQL's programs: in a folder for each release."""
+    return sorted(map(str, usr.glob("lib/postgresql/*/bin")), reverse=True)
+
+
 # What `make` unpacked, and where distributions put servers: not on everybody's PATH.
-OTHER_PLACES = (f"{sys.prefix}/nginx/usr/sbin", "/usr/sbin", "/usr/local/sbin")
+UNPACKED_REDIS = Path(sys.prefix) / "redis" / "usr"
+UNPACKED_POSTGRES = Path(sys.prefix) / "postgres" / "usr"
+OTHER_PLACES = (
+    f"{sys.prefix}/nginx/usr/sbin",
+    f"{UNPACKED_REDIS}/bin",
+    *_newest_first(UNPACKED_POSTGRES),
+    *_newest_first(Path("/usr")),
+    "/usr/sbin",
+    "/usr/local/sbin",
+)
 
 
 def find(program: str) -> str | None:
@@ -24,6 +40,19 @@ def find(program: str) -> str | None:
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *OTHER_PLACES])
     found = (shutil.which(name, path=path) for name in OTHER_NAMES.get(program, (program,)))
     return next((place for place in found if place), None)
+
+
+def surroundings(program: str) -> dict[str, str]:
+    """What to add to the environment of the program at this place: where its libraries are, if it was only unpacked."""
+    unpacked = next(
+        (usr for usr in (UNPACKED_REDIS, UNPACKED_POSTGRES) if Path(program).is_relative_to(usr)), None
+    )
+    if unpacked is None:
+        return {}
+    folders = sorted({str(library.parent) for library in (unpacked / "lib").rglob("*.so*")})
+    return {
+        "LD_LIBRARY_PATH": os.pathsep.join([*folders, *filter(None, [os.environ.get("LD_LIBRARY_PATH")])])
+    }
 
 
 def absence(program: str) -> str:

@@ -15,6 +15,7 @@ from .views import View, print_json, view_for_stdout
 if TYPE_CHECKING:
     from holdfast_client.answer import Answer
     from holdfast_client.client import Client
+    from holdfast_protocol.commands import Priority
     from holdfast_protocol.events import Event
 
 NEW_CHAT: Final = "new"
@@ -47,7 +48,7 @@ class _Notes:
 
 
 async def ask(
-    settings: Settings, text: str, *, chat: str | None, agent: str | None, options: dict[str, Any],
+    settings: Settings, text: str, *, chat: str | None, agent: str | None, options: dict[str, Any], priority: Priority,
     json: bool, detach: bool, stream: bool,
 ) -> int:  # fmt: skip
     """Ask one thing and show the answer."""
@@ -55,7 +56,9 @@ async def ask(
     if chat == NEW_CHAT:
         chat = new_id()
     async with client_for(settings, notes) as client:
-        answer = await client.submit(text, chat_id=chat, agent=agent, options=options, follow=not detach)
+        answer = await client.submit(
+            text, chat_id=chat, agent=agent, options=options, priority=priority, follow=not detach
+        )
         if detach:
             if json:
                 print_json([answer.submitted])
@@ -97,6 +100,7 @@ async def _show(answer: Answer, notes: _Notes, *, json: bool, stream: bool) -> i
 async def _follow(answer: Answer, view: View, notes: _Notes) -> None:
     while True:
         level = answer.level
+        view.queued(answer.waits_for)
         view.show(answer.fold)
         if answer.ended:
             return

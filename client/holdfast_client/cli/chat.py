@@ -137,7 +137,9 @@ class Room:
         if talk.answer.status == "waiting":
             return Text("It waits for your decision: /approve or /deny", style="yellow")
         if drawing is None and not talk.answer.ended:
-            return dim("queued …" if talk.answer.status in ("new", "queued") else "…")
+            return dim(
+                (talk.answer.waits_for or "queued …") if talk.answer.status in ("new", "queued") else "…"
+            )
         return drawing
 
     def _status(self) -> str:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from holdfast_protocol.queueing import waiting_sentence
 
 from .running import EXIT_OK, Settings, client_for
 from .views import print_json
+
+if TYPE_CHECKING:
+    from holdfast_protocol.replies import RequestRow
 
 _GAP: Final = 2
 _SHORT_CELLS: Final = 16
@@ -39,8 +44,16 @@ async def ls(settings: Settings, *, json: bool) -> int:
         "Running requests",
         ("id", "status", "agent", "about"),
         [(r.request_id, r.status, r.agent, r.title or "-") for r in running],
+        beneath=[_waits_for(r) for r in running],
     )
     return EXIT_OK
+
+
+def _waits_for(row: RequestRow) -> str:
+    """What a queued request waits for."""
+    if row.status != "queued" or row.place is None:
+        return ""
+    return waiting_sentence(row.place, row.queue_reason, row.estimate_ms)
 
 
 async def everyones(settings: Settings, *, json: bool) -> int:
@@ -110,12 +123,16 @@ def _plain(row: Any) -> dict[str, Any]:
     return plain
 
 
-def table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """A table on a terminal, with whole ids, two lines a row if it is narrow; tab-separated lines in a pipe."""
+def table(
+    title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]], *, beneath: list[str] | None = None
+) -> None:
+    """A table on a terminal, with whole ids, two lines a row if it is narrow; tab-separated lines in a pipe. `beneath`: what
+    else there is to say of each row, if anything; it stands in its last column, on a line of its own."""
     rows = [tuple(map(printable, row)) for row in rows]
+    more = beneath or [""] * len(rows)
     if not sys.stdout.isatty():
-        for row in rows:
-            print("\t".join(row).rstrip())
+        for row, text in zip(rows, more, strict=True):
+            print("\t".join((*row, text)).rstrip())
         return
     from rich.console import Console
     from rich.table import Table
@@ -126,13 +143,16 @@ def table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> No
         console.print(f"{title}: none", style="dim")
         return
     shown = [n for n in range(len(heads)) if any(row[n] for row in rows)]
-    widths = _widths([[heads[n], *(row[n] for row in rows)] for n in shown], console.width)
+    columns = [[heads[n], *(row[n] for row in rows)] for n in shown]
+    columns[-1] += more
+    widths = _widths(columns, console.width)
     if widths is None:
         console.print(Text(title, style="bold"))
-        for row in rows:
+        for row, text in zip(rows, more, strict=True):
             rest = "  ".join(row[n] for n in shown[1:] if row[n])
             console.print(Text(row[0], style="cyan"), soft_wrap=True)
-            console.print(Text(f"  {rest}"), no_wrap=True, overflow="ellipsis")
+            for line in filter(None, (rest, text)):
+                console.print(Text(f"  {line}"), no_wrap=True, overflow="ellipsis")
         return
     drawn = Table(
         title=title,
@@ -144,8 +164,10 @@ def table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> No
     )
     for n, width in zip(shown, widths, strict=True):
         drawn.add_column(heads[n], no_wrap=True, overflow="ellipsis", width=width, style="" if n else "cyan")
-    for row in rows:
+    for row, text in zip(rows, more, strict=True):
         drawn.add_row(*(Text(row[n]) for n in shown))
+        if text:
+            drawn.add_row(*([""] * (len(shown) - 1)), Text(text, style="dim"))
     console.print(drawn)
 
 

@@ -31,6 +31,21 @@ class Codec(StrEnum):
     msgpack = "msgpack"
 
 
+class Priority(StrEnum):
+    """Which of one's own requests go first."""
+
+    low = "low"
+    normal = "normal"
+    high = "high"
+
+
+class Role(StrEnum):
+    """What a node of a cluster does."""
+
+    gateway = "gateway"
+    worker = "worker"
+
+
 JsonLines = Annotated[bool, typer.Option("--json", help="One line of JSON per item.")]
 RequestId = Annotated[
     str, typer.Argument(metavar="ID", help="A request's id, as `ask --detach` and `ls` tell it.")
@@ -61,6 +76,17 @@ def serve(  # noqa: PLR0917  (typer passes each by its name)
     host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
     data: Annotated[str | None, typer.Option(metavar="DIR", help="Where the data is kept.")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The store that several nodes share: redis://… (needs --history)."),
+    ] = None,
+    history: Annotated[
+        str | None, typer.Option(metavar="URL", help="The database of the history: postgresql://…")
+    ] = None,
+    role: Annotated[
+        list[Role] | None,
+        typer.Option(help="What this node does; both where none is given; may be repeated."),
+    ] = None,
     config_path: ConfigPath = None,
     agent_file: Annotated[
         list[str] | None,
@@ -75,6 +101,9 @@ def serve(  # noqa: PLR0917  (typer passes each by its name)
         "server.host": host,
         "server.port": port,
         "store.folder": data,
+        "store.url": store,
+        "store.history": history,
+        "cluster.roles": [each.value for each in role] if role else None,
         "agent_files": agent_file or None,
         "default_agent": agent,
     }
@@ -112,6 +141,12 @@ def ask(  # noqa: PLR0917  (typer passes each by its name)
         list[str] | None,
         typer.Option(metavar="K=V", help="An option for the agent; V may be JSON; may be repeated."),
     ] = None,
+    priority: Annotated[
+        Priority,
+        typer.Option(
+            help="Its order among your own requests; `low` lets everybody's others go first, for a minute."
+        ),
+    ] = Priority.normal,
     json: JsonLines = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Print the request's id at once and leave.")
@@ -127,7 +162,7 @@ def ask(  # noqa: PLR0917  (typer passes each by its name)
     run(
         work(
             context.obj, question, chat=chat, agent=agent, options=_options(option or []),
-            json=json, detach=detach, stream=not no_stream,
+            priority=priority.value, json=json, detach=detach, stream=not no_stream,
         )
     )  # fmt: skip
 

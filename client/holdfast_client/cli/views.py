@@ -34,6 +34,9 @@ class View(Protocol):
     def note(self, text: str | None) -> None:
         """Say what goes on (waiting, reconnecting), or None."""
 
+    def queued(self, text: str | None) -> None:
+        """Say what it waits for before it begins, where that can be said anew each time; None is nothing special."""
+
 
 class PlainView:
     """Text only, on standard output, as it comes."""
@@ -86,6 +89,10 @@ class PlainView:
             self._said = text
             complain(text)
 
+    def queued(self, text: str | None) -> None:
+        if self._status is not None and text is not None:
+            self._status.update(text)
+
 
 class DrawnView:
     """Markdown on a terminal: finished blocks once, the open one below them, at most ten times a second."""
@@ -101,6 +108,7 @@ class DrawnView:
         self.console = Console()
         self._story = Story()
         self._note: str | None = "waiting …"
+        self._queued: str | None = None
         self._fold: Fold | None = None
         self._live = Live(console=self.console, auto_refresh=False, transient=True, vertical_overflow="crop")
 
@@ -132,6 +140,9 @@ class DrawnView:
             # What is noted is mostly that nothing will come for a while: there may be no `show` to take it along.
             self._draw()
 
+    def queued(self, text: str | None) -> None:
+        self._queued = text
+
     def _draw(self) -> None:
         from rich.console import Group
         from rich.text import Text
@@ -142,7 +153,7 @@ class DrawnView:
         if drawing is not None and fold is not None and not fold.sealed:
             rows.append(drawing)
         if fold is not None and fold.status in ("new", "queued"):
-            rows.append(Text("queued …", style="dim"))
+            rows.append(Text(self._queued or "queued …", style="dim"))
         if self._note:
             rows.append(Text(self._note, style="dim"))
         self._live.update(Group(*rows), refresh=True)

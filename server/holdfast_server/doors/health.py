@@ -22,6 +22,7 @@ From a program:  WebSocket /ws  (docs/protocol.md)
 Health:          /healthz  /readyz  /version
 """
 NOT_BUILT: Final = "not built yet; `make page` in the project's folder builds it, then start again"
+NO_GATEWAY: Final = "this node only runs requests; ask a gateway"
 SWITCHED_OFF: Final = "switched off (server.page)"
 
 

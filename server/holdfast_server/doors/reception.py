@@ -23,11 +23,13 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from holdfast_server.identity import Identity
+from holdfast_server.peers import Peers
 from holdfast_server.readers import Readers
-from holdfast_server.stores.base import Owner
+from holdfast_server.stores.base import Owner, UnknownRequest
 
 from .answers import Outgoing, gone, weight_of
 from .gate import Bucket
+from .lost import LogLost
 from .origins import Origins, hides_body, is_foreign_pages, is_own_name
 from .outside import HOST, Outside
 from .refusal import FORESEEN, Refused, refused_of, response_of
@@ -98,11 +100,13 @@ class Reception:
         readers: Readers,
         settings: ReceptionSettings | None = None,
         outside: Outside | None = None,
+        peers: Peers | None = None,
     ) -> None:
         self.readers = readers
         self.settings = settings or ReceptionSettings()
         self.outside = outside or Outside()
-        self.tickets = Tickets()
+        self.peers = peers if peers is not None else Peers()
+        self.tickets = Tickets(self.peers)
         self.outgoing = Outgoing(self.settings.no_progress_s)
         self._identity = identity
         own = self.outside.origin
@@ -165,7 +169,7 @@ class Reception:
     async def _serve(self, request: web.Request, call: Call, *, ticket: bool) -> web.StreamResponse:
         response: web.StreamResponse
         try:
-            owner, operator = self._admit(request, ticket=ticket)
+            owner, operator = await self._admit(request, ticket=ticket)
             with self.place(owner):
                 response = await self._answer(Visit(request, owner, operator, self), call)
         except ConnectionError:
@@ -185,13 +189,27 @@ class Reception:
     async def _answer(self, visit: Visit, call: Call) -> web.StreamResponse:
         """The answer; a large one is sent here, while it has its place. What only reads and finds no room is made anew once
         there is: so that what waits weighs nothing."""
-        response = await call(visit)
+        response = await self._called(visit, call)
         size = weight_of(response)
         if not size or visit.request.method != hdrs.METH_GET or self.outgoing.fits(visit.owner, size):
             return await self._send(visit, response)
         del response
         async with self.outgoing.room(visit.owner, size):
             return await self._send(visit, await call(visit), has_room=True)
+
+    @staticmethod
+    async def _called(visit: Visit, call: Call) -> web.StreamResponse:
+        """What the door says. Who only reads, and whose log has lost its past while he waited, is answered from the log that
+        has taken its place; until that is there he is told to try again."""
+        try:
+            return await call(visit)
+        except LogLost:
+            if visit.request.method != hdrs.METH_GET:
+                raise
+        try:
+            return await call(visit)
+        except UnknownRequest:
+            raise LogLost from None
 
     async def _send(
         self, visit: Visit, response: web.StreamResponse, *, has_room: bool = False
@@ -201,8 +219,8 @@ class Reception:
         self._share(visit.request, response)
         return await self.outgoing.send(visit.request, response, visit.owner, has_room=has_room)
 
-    def _admit(self, request: web.Request, *, ticket: bool) -> tuple[Owner, bool]:
-        """Whose call it is. Raises: Refused."""
+    async def _admit(self, request: web.Request, *, ticket: bool) -> tuple[Owner, bool]:
+        """Whose call it is. Raises: Refused, Unavailable."""
         if self.closed:
             raise Refused(503, "draining", "The server restarts; try again in a moment.")
         host = request.headers.get(hdrs.HOST)
@@ -219,7 +237,7 @@ class Reception:
         if not self._origins.permit(request.headers.get(hdrs.ORIGIN), host):
             raise Refused(403, "origin", "Pages of this origin may not use the server.")
         if ticket and (text := request.query.get("ticket")) is not None:
-            found = self.tickets.take(text, asyncio.get_running_loop().time())
+            found = await self.tickets.take(text, asyncio.get_running_loop().time())
             if found is None:
                 raise Refused(401, "unauthenticated", "The ticket is used up or too old; get a new one.")
             return found

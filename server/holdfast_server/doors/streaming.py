@@ -4,6 +4,9 @@ There is no queue: what a reader has not taken is in the log, and the handler th
 until the connection has taken a piece. Waiting is for the level (I7). Between two events a reader is told now and then that
 the line is alive; that is a comment of one line, without an empty line behind it, which every parser of server-sent events
 takes as the beginning of the next event: some of them fall over an event of nothing but comments.
+
+A log whose past its store has lost is not followed to an end, for it has none: the connection breaks off, and who comes back
+with his cursor reads on, or begins anew, on what the store has now.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from aiohttp import hdrs, web
 from holdfast_server.stores.log import Log
 
 from .answers import PIECE_BYTES, SMALL_BYTES, ReaderGone, abort, finish, write
+from .lost import LogLost
 from .reception import Visit
 from .refusal import Refused
 
@@ -29,6 +33,7 @@ __all__ = [
     "SSE",
     "EventStream",
     "ReaderGone",
+    "check_lost",
     "follow",
     "pieces",
     "wait_answered",
@@ -147,15 +152,28 @@ async def follow(stream: EventStream, log: Log, start: int, door: str) -> AsyncI
                 or reception.closed
             ):
                 await stream.keep_alive()
+        check_lost(stream.visit, log)
     finally:
         reception.readers.leave(call)
 
 
+def check_lost(visit: Visit, log: Log) -> None:
+    """Break a stream off whose log has no end. Raises: ReaderGone."""
+    if log.lost:
+        abort(visit.request)
+        raise ReaderGone
+
+
 async def wait_until(
-    visit: Visit, there: Callable[[], bool], again: Callable[[], Awaitable[None]], seconds: float
+    visit: Visit,
+    there: Callable[[], bool],
+    again: Callable[[], Awaitable[None]],
+    seconds: float,
+    *,
+    log: Log | None = None,
 ) -> bool:
-    """Wait for a level, so long at most: `again` waits for it, and may be given up and called anew. False if it is not
-    there by then, the caller hung up, or the server closes."""
+    """Wait for a level, of this log or of something else, so long at most: `again` waits for it, and may be given up and
+    called anew. False if it is not there by then, the caller hung up, or the server closes. Raises: LogLost."""
     now = asyncio.get_running_loop().time
     end = now() + seconds
     while not there():
@@ -163,12 +181,15 @@ async def wait_until(
         if left <= 0 or visit.gone or visit.reception.closed:
             return False
         await visit.reception.within(again(), min(LOOK_S, left))
+    if log is not None and log.lost:
+        raise LogLost
     return True
 
 
 async def wait_sealed(visit: Visit, log: Log, seconds: float) -> bool:
     """Wait for the outcome, so long at most; whether it is there."""
-    return await wait_until(visit, lambda: log.sealed or log.erased, log.wait_sealed, seconds) and log.sealed
+    ended = await wait_until(visit, lambda: log.sealed or log.erased, log.wait_sealed, seconds, log=log)
+    return ended and log.sealed
 
 
 async def wait_answered(visit: Visit, log: Log, seconds: float) -> bool:
@@ -179,6 +200,7 @@ async def wait_answered(visit: Visit, log: Log, seconds: float) -> bool:
         lambda: log.sealed or log.erased or log.status == "waiting",
         lambda: log.wait(log.tail),
         seconds,
+        log=log,
     )
     return log.sealed
 
@@ -186,5 +208,9 @@ async def wait_answered(visit: Visit, log: Log, seconds: float) -> bool:
 async def wait_beyond(visit: Visit, log: Log, offset: int, seconds: float) -> bool:
     """Wait until the log holds more than `offset` events, or will not grow any more; whether it is so."""
     return await wait_until(
-        visit, lambda: log.tail > offset or log.sealed or log.erased, lambda: log.wait(offset), seconds
+        visit,
+        lambda: log.tail > offset or log.sealed or log.erased,
+        lambda: log.wait(offset),
+        seconds,
+        log=log,
     )

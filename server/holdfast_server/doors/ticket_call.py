@@ -24,7 +24,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
 async def new_ticket(visit: Visit) -> web.StreamResponse:
     """A way in for where browsers cannot send a header."""
     now = asyncio.get_running_loop().time()
-    ticket = visit.reception.tickets.issue(visit.owner, visit.operator, now)
+    ticket = await visit.reception.tickets.issue(visit.owner, visit.operator, now)
     return web.Response(
         status=201,
         body=msgspec.json.encode(Ticket(ticket=ticket, expires_in_s=TICKET_S)),

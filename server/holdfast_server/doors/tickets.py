@@ -1,7 +1,7 @@
 """Tickets: a way in for browsers where they cannot send a header, which is EventSource and WebSocket.
 
 Who has shown a token gets a ticket, which lets in once, within a minute, as the same user; it stands in an address, so it
-must be worth nothing to who reads a log later.
+must be worth nothing to who reads a log later. Where several nodes share a store it lets in at any of them, once.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import secrets
 from collections import OrderedDict
 from typing import Final, NamedTuple
 
+import msgspec
+
+from holdfast_server.peers import Peers
 from holdfast_server.stores.base import Owner
 
 TICKET_S: Final = 60.0
@@ -26,22 +29,35 @@ class _Ticket(NamedTuple):
     until: float
 
 
-class Tickets:
-    """The tickets of one node. Times are the loop's."""
+_KIND: Final = "ticket"
+_DECODER: Final = msgspec.msgpack.Decoder(tuple[Owner, bool])
 
-    def __init__(self) -> None:
+
+class Tickets:
+    """The tickets that one node gives. Times are the loop's."""
+
+    def __init__(self, peers: Peers | None = None) -> None:
+        self._peers = peers if peers is not None else Peers()
         self._out: OrderedDict[bytes, _Ticket] = OrderedDict()
 
-    def issue(self, owner: Owner, operator: bool, now: float) -> str:
-        """A fresh ticket."""
+    async def issue(self, owner: Owner, operator: bool, now: float) -> str:
+        """A fresh ticket. Raises: Unavailable."""
+        if not self._peers.alone:
+            text = secrets.token_urlsafe(24)
+            await self._peers.put_once(_KIND, text, msgspec.msgpack.encode((owner, operator)), TICKET_S)
+            return text
         while self._out and (len(self._out) >= TICKETS_MAX or next(iter(self._out.values())).until <= now):
             self._out.popitem(last=False)
         text = secrets.token_urlsafe(24)
         self._out[_digest(text)] = _Ticket(owner, operator, now + TICKET_S)
         return text
 
-    def take(self, text: str, now: float) -> tuple[Owner, bool] | None:
-        """Whose ticket it is, and whether an operator's; None: it is none, or not any more. It is used up by this."""
+    async def take(self, text: str, now: float) -> tuple[Owner, bool] | None:
+        """Whose ticket it is, and whether an operator's; None: it is none, or not any more. It is used up by this. Raises:
+        Unavailable."""
+        if not self._peers.alone:
+            kept = await self._peers.take_once(_KIND, text)
+            return None if kept is None else _DECODER.decode(kept)
         ticket = self._out.pop(_digest(text), None)
         if ticket is None or ticket.until <= now:
             return None

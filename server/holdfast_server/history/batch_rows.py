@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from holdfast_server.batches import Batch, BatchItem
 from holdfast_server.stores.base import Owner
 
-from .database import Database
+from .database import Database, turn_of
 from .marks import RowMark, mark_text, row_mark
 from .tables import batches, keys, owned
 
@@ -39,7 +39,7 @@ class BatchRows:
                 await connection.execute(insert(batches).values(values))
             return known
 
-        return await self._database.write(work)
+        return await self._database.write(work, turn=turn_of(batch.owner))
 
     async def of(self, owner: Owner, batch_id: str) -> Batch | None:
         """A batch."""
@@ -67,7 +67,7 @@ class BatchRows:
             )
             return msgspec.structs.replace(known, items=items)
 
-        return await self._database.write(work)
+        return await self._database.write(work, turn=turn_of(owner))
 
     async def cancel(self, owner: Owner, batch_id: str, at: int) -> Batch | None:
         """Note that it is to end; the first time stays."""
@@ -79,7 +79,7 @@ class BatchRows:
             await connection.execute(update(batches).where(_of(owner, batch_id)).values(cancelled_at=at))
             return msgspec.structs.replace(known, cancelled_at=at)
 
-        return await self._database.write(work)
+        return await self._database.write(work, turn=turn_of(owner))
 
     async def page(self, owner: Owner, limit: int, before: str | None) -> tuple[list[Batch], str | None]:
         """Newest first, and the mark for the next page. Raises: ProtocolError for what is no mark."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, case, delete, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, case, delete, insert, literal, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from holdfast_protocol.replies import ChatRow
@@ -13,7 +14,7 @@ from holdfast_server.stores.base import Owner, key_of
 from . import reader_rows
 from .marks import RowMark
 from .search import SearchIndex
-from .tables import chats, erasures, keys, messages, owned
+from .tables import chats, erasures, keys, messages, new_in, owned
 
 TOMBSTONE_KEPT_MS: Final = 30 * 24 * 3600 * 1000
 """How long an erased chat's id stays known as deleted: a device that was away must not bring it back to life with a
@@ -102,28 +103,44 @@ async def unmark_deleted(
     return True
 
 
-async def erase_due(connection: AsyncConnection, index: SearchIndex, now: int, undo_ms: int) -> int:
-    """Erase what tombstones hold, and forget those that are old; the answers' journals are noted as to be erased. How
-    many chats were erased."""
-    due = (
+async def due(connection: AsyncConnection, now: int, undo_ms: int) -> list[tuple[Owner, str]]:
+    """Chats whose deletion can no longer be taken back and which are not erased, or whose tombstones are old."""
+    late = chats.c.deleted_at <= now - undo_ms
+    old = chats.c.deleted_at <= now - undo_ms - TOMBSTONE_KEPT_MS
+    query = (
         select(chats.c.tenant, chats.c.user, chats.c.chat_id)
-        .where(chats.c.deleted_at <= now - undo_ms, chats.c.erased.is_(False))
+        .where(late, or_(chats.c.erased.is_(False), old))
         .order_by(chats.c.deleted_at)
         .limit(CHATS_ERASED_AT_ONCE_MAX)
     )
-    rows = (await connection.execute(due)).all()
-    for tenant, user, chat_id in rows:
-        owner = Owner(tenant, user)
+    return [(Owner(tenant, user), chat_id) for tenant, user, chat_id in await connection.execute(query)]
+
+
+async def erase(
+    connection: AsyncConnection,
+    index: SearchIndex,
+    owner: Owner,
+    chat_ids: Sequence[str],
+    *,
+    now: int,
+    undo_ms: int,
+) -> None:
+    """Erase what these tombstones hold, and forget those that are old; the answers' journals are noted as to be erased.
+    They may have been restored, or erased, since they were found."""
+    for chat_id in chat_ids:
+        row = await find(connection, owner, chat_id)
+        if row is None or row.deleted_at is None or row.deleted_at > now - undo_ms:
+            continue
         of_chat = owned(messages, owner, chat_id=chat_id)
-        await note_erasures_of(connection, of_chat, now)
-        await connection.execute(delete(messages).where(of_chat))
-        await index.remove(connection, owner, chat_id, None)
-        await change(
-            connection, owner, chat_id, now, title="", title_given=False, agent=None, erased=True, **NOTHING_ENDED
-        )  # fmt: skip
-    old = (chats.c.deleted_at <= now - undo_ms - TOMBSTONE_KEPT_MS) & chats.c.erased.is_(True)
-    await connection.execute(delete(chats).where(old))
-    return len(rows)
+        if not row.erased:
+            await note_erasures_of(connection, of_chat, now)
+            await connection.execute(delete(messages).where(of_chat))
+            await index.remove(connection, owner, chat_id, None)
+            await change(
+                connection, owner, chat_id, now, title="", title_given=False, agent=None, erased=True, **NOTHING_ENDED
+            )  # fmt: skip
+        if row.deleted_at <= now - undo_ms - TOMBSTONE_KEPT_MS:
+            await connection.execute(delete(chats).where(owned(chats, owner, chat_id=chat_id)))
 
 
 async def note_erasures_of(connection: AsyncConnection, which: ColumnElement[bool], now: int) -> None:
@@ -131,12 +148,12 @@ async def note_erasures_of(connection: AsyncConnection, which: ColumnElement[boo
     their journals are to be erased."""
     columns = (messages.c.tenant, messages.c.user, messages.c.request_id, literal(now))
     answers = select(*columns).where(which, messages.c.request_id.is_not(None))
-    await connection.execute(insert(erasures).from_select(list(erasures.c.keys()), answers))
+    await connection.execute(new_in(connection, erasures).from_select(list(erasures.c.keys()), answers))
 
 
 async def note_erasure(connection: AsyncConnection, owner: Owner, request_id: str, now: int) -> None:
     """As note_erasures_of, for a request of which there is no message."""
-    await connection.execute(insert(erasures).values(keys(owner, request_id=request_id, at=now)))
+    await connection.execute(new_in(connection, erasures).values(keys(owner, request_id=request_id, at=now)))
 
 
 async def to_erase(connection: AsyncConnection) -> list[tuple[Owner, list[str]]]:

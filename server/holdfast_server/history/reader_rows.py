@@ -22,6 +22,9 @@ from .tables import readers
 KEYS_PER_STATEMENT: Final = 200
 """Three parameters each; SQLite takes some thousands."""
 
+TURN: Final = "holdfast readers"
+"""A batch has spans of many owners, and is added to what is there: so one at a time, whosever it is."""
+
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(list[ReaderRow])
 _KEY: Final = (readers.c.tenant, readers.c.user, readers.c.request_id)
@@ -47,7 +50,7 @@ class ReaderRows:
             if rows:
                 await connection.execute(insert(readers), rows)
 
-        await self._database.write(work)
+        await self._database.write(work, turn=TURN)
 
     async def of(self, key: Key) -> list[ReaderRow]:
         """The spans of a request."""

@@ -1,7 +1,7 @@
-"""Full-text search over titles and messages: the one place with a database's own SQL.
+"""Full-text search over titles and messages, with a database's own SQL.
 
 `SearchIndex` is the seam: what the history calls, and what an index for another database must do. `Fts5Index` does it
-for SQLite. The index is derived: it holds nothing that chats and messages do not, is written in their transactions, and
+for SQLite, search_postgres.py for PostgreSQL. The index is derived: it holds nothing that chats and messages do not, is written in their transactions, and
 is made again from them at start when its version has changed; so it has no migrations.
 
 Each document also holds its owner, as a word of a column of its own, so that the index itself joins "this owner's" with
@@ -89,7 +89,11 @@ def index_for(backend: str) -> SearchIndex:
     """The index for a database. Raises: ValueError if there is none."""
     if backend == "sqlite":
         return Fts5Index()
-    raise ValueError(f"the history has no full-text index for {backend}; use sqlite+aiosqlite")
+    if backend == "postgresql":
+        from .search_postgres import TsvectorIndex
+
+        return TsvectorIndex()
+    raise ValueError(f"the history has no full-text index for {backend}; use sqlite+aiosqlite or postgresql")
 
 
 _derived: Final = MetaData()

@@ -21,27 +21,30 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    Text,
     and_,
 )
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from holdfast_server.stores.base import Owner
+
+from .columns import AnyName, AnyText
 
 metadata: Final = MetaData()
 
 chats: Final = Table(
     "chats",
     metadata,
-    Column("tenant", String(64), primary_key=True),
-    Column("user", String(64), primary_key=True),
-    Column("chat_id", String(64), primary_key=True),
-    Column("title", Text, nullable=False),
+    Column("tenant", AnyName(64), primary_key=True),
+    Column("user", AnyName(64), primary_key=True),
+    Column("chat_id", AnyName(64), primary_key=True),
+    Column("title", AnyText, nullable=False),
     Column("title_given", Boolean, nullable=False),  # by a person; then the first message no longer gives it
-    Column("agent", String(64)),
+    Column("agent", AnyName(64)),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),  # when something was last said, asked or answered
     Column("seen_at", BigInteger, nullable=False),
-    Column("last_request_id", String(64)),  # the request that ended last in it
+    Column("last_request_id", AnyName(64)),  # the request that ended last in it
     Column("last_status", String(16)),
     Column("last_ended_at", BigInteger),
     Column("archived", Boolean, nullable=False),
@@ -57,15 +60,15 @@ chats: Final = Table(
 messages: Final = Table(
     "messages",
     metadata,
-    Column("tenant", String(64), primary_key=True),
-    Column("user", String(64), primary_key=True),
-    Column("message_id", String(64), primary_key=True),
-    Column("chat_id", String(64), nullable=False),
+    Column("tenant", AnyName(64), primary_key=True),
+    Column("user", AnyName(64), primary_key=True),
+    Column("message_id", AnyName(64), primary_key=True),
+    Column("chat_id", AnyName(64), nullable=False),
     Column(
-        "parent_id", String(64)
+        "parent_id", AnyName(64)
     ),  # no foreign key: a queued question may name an answer that is not there yet
     Column("role", String(16), nullable=False),
-    Column("text", Text, nullable=False),
+    Column("text", AnyText, nullable=False),
     Column("sha256", LargeBinary(32)),  # of the text's UTF-8 bytes; none while an answer is being made
     Column("transcript", LargeBinary),  # MessagePack of the answer's Transcript, once it has ended
     Column("status", String(16)),
@@ -74,11 +77,11 @@ messages: Final = Table(
     Column(
         "size", Integer, nullable=False
     ),  # bytes of text and transcript: pages are cut by it before they are read
-    Column("request_id", String(64)),  # of an answer: its message id
+    Column("request_id", AnyName(64)),  # of an answer: its message id
     Column(
         "body_hash", LargeBinary(32)
     ),  # of an answer: tells a retry from another request, after the purge too
-    Column("agent", String(64)),
+    Column("agent", AnyName(64)),
     ForeignKeyConstraint(
         ["tenant", "user", "chat_id"],
         ["chats.tenant", "chats.user", "chats.chat_id"],
@@ -93,30 +96,30 @@ erasures: Final = Table(
     "erasures",
     metadata,
     # Requests whose messages were deleted and whose journals are not known to be gone: nothing of them is projected.
-    Column("tenant", String(64), primary_key=True),
-    Column("user", String(64), primary_key=True),
-    Column("request_id", String(64), primary_key=True),
+    Column("tenant", AnyName(64), primary_key=True),
+    Column("user", AnyName(64), primary_key=True),
+    Column("request_id", AnyName(64), primary_key=True),
     Column("at", BigInteger, nullable=False),
 )
 
 readers: Final = Table(
     "readers",
     metadata,
-    Column("tenant", String(64), primary_key=True),
-    Column("user", String(64), primary_key=True),
-    Column("request_id", String(64), primary_key=True),
+    Column("tenant", AnyName(64), primary_key=True),
+    Column("user", AnyName(64), primary_key=True),
+    Column("request_id", AnyName(64), primary_key=True),
     Column("spans", LargeBinary, nullable=False),  # MessagePack of a bounded list of ReaderRow
 )
 
 webhooks: Final = Table(
     "webhooks",
     metadata,
-    Column("tenant", String(64), primary_key=True),
-    Column("user", String(64), primary_key=True),
-    Column("request_id", String(64), primary_key=True),
-    Column("url", Text, nullable=False),
-    Column("host", String(300), nullable=False),  # with the port: what deliveries are bounded by
-    Column("delivery_id", String(64), nullable=False),  # the same in every try
+    Column("tenant", AnyName(64), primary_key=True),
+    Column("user", AnyName(64), primary_key=True),
+    Column("request_id", AnyName(64), primary_key=True),
+    Column("url", AnyText, nullable=False),
+    Column("host", AnyName(300), nullable=False),  # with the port: what deliveries are bounded by
+    Column("delivery_id", AnyName(64), nullable=False),  # the same in every try
     Column("state", String(16), nullable=False),  # a State of holdfast_server.webhook_terms
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
@@ -130,14 +133,28 @@ webhooks: Final = Table(
 batches: Final = Table(
     "batches",
     metadata,
-    Column("tenant", String(64), primary_key=True),
-    Column("user", String(64), primary_key=True),
-    Column("batch_id", String(64), primary_key=True),
+    Column("tenant", AnyName(64), primary_key=True),
+    Column("user", AnyName(64), primary_key=True),
+    Column("batch_id", AnyName(64), primary_key=True),
     Column("created_at", BigInteger, nullable=False),
     Column("cancelled_at", BigInteger),
     Column("items", LargeBinary, nullable=False),  # MessagePack of a bounded list of BatchItem
     Index("batches_listed", "tenant", "user", "created_at", "batch_id"),
     Index("batches_old", "created_at"),
+)
+
+acceptances: Final = Table(
+    "acceptances",
+    metadata,
+    # Requests as nodes that share a store accepted them: a table that outlives that store.
+    Column("tenant", AnyName(64), primary_key=True),
+    Column("user", AnyName(64), primary_key=True),
+    Column("request_id", AnyName(64), primary_key=True),
+    Column("body_hash", LargeBinary, nullable=False),
+    Column("body", LargeBinary),  # MessagePack of the record and the event, until the request has its outcome
+    Column("accepted_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Index("acceptances_open", "ended_at", "accepted_at"),
 )
 
 
@@ -159,3 +176,10 @@ def owned(table: Table, owner: Owner, **values: Any) -> ColumnElement[bool]:
 def keys(owner: Owner, **values: Any) -> dict[str, Any]:
     """The owner's columns, with others, for an insert."""
     return {"tenant": owner.tenant, "user": owner.user, **values}
+
+
+def new_in(connection: AsyncConnection, table: Table) -> Any:
+    """An insert that passes over what is there already."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from holdfast_server.stores.base import Key
 from holdfast_server.webhook_terms import ENDED, Hook, Try
 
-from .database import Database
+from .database import Database, turn_of
 from .tables import owned, webhooks
 
 KEYS_PER_STATEMENT: Final = 200
@@ -40,7 +40,7 @@ class WebhookRows:
             await connection.execute(delete(webhooks).where(_of(hook.key)))
             await connection.execute(insert(webhooks).values(**hook.key._asdict(), **_values(hook)))
 
-        await self._database.write(work)
+        await self._database.write(work, turn=turn_of(hook.key.owner))
 
     async def of(self, key: Key) -> Hook | None:
         """The webhook of a request."""
@@ -85,6 +85,16 @@ class WebhookRows:
         async with self._database.read() as connection:
             at: int | None = (await connection.execute(query)).scalar()
             return at
+
+    async def take(self, hook: Hook, until: int) -> bool:
+        """Put off the next try of a due one until then; False if it is not as it was read any more."""
+
+        async def work(connection: AsyncConnection) -> bool:
+            same = and_(_of(hook.key), webhooks.c.state == "due", webhooks.c.next_at == hook.next_at)
+            done = await connection.execute(update(webhooks).where(same).values(next_at=until))
+            return done.rowcount > 0
+
+        return await self._database.write(work)
 
     async def settle(self, hook: Hook) -> None:
         """Write what became of a due one, if it is the same delivery still."""
@@ -163,7 +173,7 @@ def _read(row: Row[Any]) -> Hook:
 
 
 def _slices(keys: Iterable[Key]) -> list[list[Any]]:
-    plain = [tuple(key) for key in keys]
+    plain = sorted(tuple(key) for key in keys)  # two that lock the same rows do it in one order
     return [plain[first : first + KEYS_PER_STATEMENT] for first in range(0, len(plain), KEYS_PER_STATEMENT)]
 
 

@@ -31,16 +31,24 @@ _OURS: Final = re.compile("[\x00-\x03\ud800-\udfff]")
 """What must not reach the database: NUL ends a query early, the marks are ours, and a lone surrogate is no text."""
 
 # Thai to Myanmar, Khmer, Hangul, CJK with kana and bopomofo, compatibility forms, half-width kana and Hangul, planes 2-3.
-_UNSPACED: Final = re.compile(
+UNSPACED: Final = (
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3021-\u312f\u3131-\u318e"
     "\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97c\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc"
     "\U0001aff0-\U0001b16f\U00020000-\U0003ffff]"
 )
 
 
+_UNSPACED: Final = re.compile(UNSPACED)
+
+
+def plain(text: str) -> str:
+    """As much of the text as can be found, in one form of its letters, without what means something to us."""
+    return unicodedata.normalize("NFC", _OURS.sub(" ", text[:INDEXED_CHARS_MAX]))
+
+
 def indexed(text: str) -> str:
-    """The text as the index holds it."""
-    text = unicodedata.normalize("NFC", _OURS.sub(" ", text[:INDEXED_CHARS_MAX]))
+    """The text as FTS5 holds it."""
+    text = plain(text)
     if text.isascii():
         return text
     return _UNSPACED.sub(f"{SEPARATOR}\\g<0>{SEPARATOR}", text).replace(SEPARATOR * 2, SEPARATOR)

@@ -33,27 +33,25 @@ class Claimers:
                 self._waiters.remove(waiter)
 
     def claimable(self) -> bool:
-        """Whether the oldest hint that holds is there; those that do not hold are filed where they belong."""
+        """Whether a hint that holds is there; those that do not hold are filed where they belong."""
         journals, ready, now = self._journals, self._journals.ready, self._now_ms()
         ready.due(now)
         while (number := ready.first()) is not None:
             journal = journals.by_number.get(number)
-            if journal is not None:
-                seen = look(journal, now)
-                owner = journal.key.owner
-                before = journals.by_key.get(seen.after) if seen.after is not None else None
-                if seen.after is not None and before is not None and not before.sealed:
-                    ready.follow(seen.after, number)
-                elif not seen.claimable:
-                    if seen.at is not None:
-                        ready.at(seen.at, number)
-                elif journals.has_slot(owner):
-                    return True
-                else:
-                    ready.wait_slot(owner, number)
-            ready.pop()
-            if journal is not None and journals.has_slot(journal.key.owner):
-                ready.slot(journal.key.owner)
+            if journal is None:
+                ready.drop(number)
+                continue
+            seen = look(journal, now)
+            before = journals.by_key.get(seen.after) if seen.after is not None else None
+            waits_for = seen.after if before is not None and not before.sealed else None
+            if seen.claimable and waits_for is None:
+                return True
+            turn = ready.drop(number)
+            assert turn is not None
+            if waits_for is not None:
+                ready.follow(waits_for, turn)
+            elif seen.at is not None:
+                ready.at(seen.at, turn)
         return False
 
     def look(self) -> None:

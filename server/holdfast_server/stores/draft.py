@@ -131,11 +131,6 @@ def land(draft: Draft, journals: Journals, seq: int) -> None:
     log = draft.log
     log.extend(draft.events)
     if draft.row:
-        if log.lease != draft.lease:
-            owner = log.key.owner
-            journals.running[owner] += 1 if draft.lease else -1
-            if not journals.running[owner]:
-                del journals.running[owner]
         log.version += 1
         log.chain.extend(draft.epochs)
         log.term, log.lease, log.released, log.parked = (
@@ -161,7 +156,7 @@ def land(draft: Draft, journals: Journals, seq: int) -> None:
         journals.drop(log)
         journals.packings += 1
     if draft.sealed or draft.removed:
+        journals.ready.drop(log.number)
         journals.ready.sealed(log.key)
-        journals.ready.slot(log.key.owner)
-    elif draft.row:
-        journals.ready.hint(log.number)
+    elif draft.row and not draft.lease:
+        journals.ready.hint(log)

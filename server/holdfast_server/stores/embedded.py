@@ -11,7 +11,7 @@ says that nobody else can be alive. So a stalled process never loses its own req
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from heapq import nlargest
 from secrets import token_hex
@@ -38,6 +38,7 @@ from .base import (
     Owner,
     Record,
     RequestConflict,
+    Spot,
     Summary,
     UnknownRequest,
 )  # fmt: skip
@@ -48,6 +49,7 @@ from .drafts import Elsewhere
 from .journals import Journals
 from .log import Log
 from .packed import PackedLogs
+from .queue import Queue
 from .stage import Stage
 from .upkeep import Upkeep
 from .writer import Writer
@@ -95,20 +97,23 @@ class EmbeddedStore:
         nonce: Callable[[], str] = _nonce,
         memory_bytes_max: int = MEMORY_BYTES_MAX,
         owner_running_max: int | None = None,
+        agents_max: Mapping[str, int] | None = None,
         pace: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`owner_running_max`: how many requests of one owner may be claimed at a time; None: any number."""
+        """`owner_running_max`: how many requests of one owner may be claimed at a time; None: any number. `agents_max`: the
+        same of an agent; 0, or no entry: any number."""
         self.durability = durability
         self._disk = disk
         self._now_ms = now_ms
         self._nonce = nonce
-        self._journals = Journals(owner_running_max)
+        self._journals = Journals(owner_running_max, agents_max)
         self._commits = CommitQueue(disk, lambda: Stage(self._journals, self._now_ms()), self._settled, pace)
         self._observers: list[Callable[[Sequence[Change]], None]] = []
         self._writers: WeakValueDictionary[tuple[int, int], Writer] = WeakValueDictionary()
         self._packed = PackedLogs(disk, memory_bytes_max)
         self._upkeep = Upkeep(disk, self._journals, self._commits, self._packed.add)
         self._claimers = Claimers(self._journals, now_ms)
+        self._queue = Queue(self._journals, now_ms)
 
     # -- life ------------------------------------------------------------------------------------------------
 
@@ -117,7 +122,7 @@ class EmbeddedStore:
         journals = self._journals
         for journal in restored.logs:
             journals.add(journal, restored.first_seq[journal.number])
-            journals.ready.hint(journal.number)
+            journals.ready.hint(journal)
         journals.next_seq, journals.next_number = restored.next_seq, restored.next_number
         for key, state in restored.late:
             for account in state.accounts:
@@ -287,6 +292,9 @@ class EmbeddedStore:
             for number in numbers[:limit]
         ]
         return page, str(numbers[limit - 1]) if len(numbers) > limit > 0 else None
+
+    async def spots(self, keys: Sequence[Key]) -> dict[Key, Spot]:
+        return self._queue.spots(keys)
 
     async def unprojected(self, limit: int) -> list[Log]:
         found: dict[int, Log] = {}

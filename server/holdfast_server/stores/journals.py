@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from holdfast_protocol.events import Waiting
 
 from .base import Key, Owner, Record
+from .load import Load
 from .log import Log
 from .ready import Ready
 
@@ -51,23 +51,19 @@ def _places(log: Log) -> list[tuple[Owner | None, str | None]]:
 class Journals:
     """What is committed and in memory: every unsealed journal, and the sealed ones that are not packed yet."""
 
-    def __init__(self, owner_running_max: int | None = None) -> None:
-        self.owner_running_max = owner_running_max
-        self.running: Counter[Owner] = Counter()  # leases held
+    def __init__(
+        self, owner_running_max: int | None = None, agents_max: Mapping[str, int] | None = None
+    ) -> None:
+        self.load = Load(owner_running_max, agents_max or {})  # with what the stage in the making has changed
         self.by_key: dict[Key, Log] = {}
         self.by_number: dict[int, Log] = {}
         self.active = Shelf()  # those without an outcome
         self.ended = Shelf()  # those with one
         self.first_seq: dict[int, int] = {}  # the first segment that a journal needs
-        self.ready = Ready()
+        self.ready = Ready(self.load)
         self.next_number = 1
         self.next_seq = 1
         self.packings = 0  # how many commits moved journals out of memory
-
-    def has_slot(self, owner: Owner, more: int = 0) -> bool:
-        """Whether one more of the owner's may run, if `more` than is committed do."""
-        most = self.owner_running_max
-        return most is None or self.running[owner] + more < most
 
     def add(self, log: Log, seq: int) -> None:
         """It is committed."""

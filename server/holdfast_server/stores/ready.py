@@ -1,72 +1,147 @@
-"""The index of what may be claimed: hints in order, checked when they are taken.
+"""The index of what may be claimed: hints in the order of turns, checked when they are taken.
 
 A number in it says "look at this journal", not "this one is claimable": whoever takes it checks the conditions against
 what holds now, and files it where the next hint will come from (a time, or the seal of the request before it). So an
 index that says too much costs a look, and nothing has to be taken back when a commit fails.
+
+Whose turn it is: the owner of whom the fewest run, then the one who was served least recently; of theirs, by priority,
+then the oldest. What is `low` waits until nobody has anything else, or until it has waited LOW_WAITS_MS: then it counts as
+normal. Owners and agents that run as many as they may have no turn until one of theirs ends.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heappop, heappush
+from typing import Final, NamedTuple
 
-from .base import Key, Owner
+from .base import Key, Owner, Priority
+from .load import Flow, Load
+from .log import Log
+from .ranked import Ranked
+
+LOW_WAITS_MS: Final = 60_000
+"""How long `low` steps back behind everybody's requests, so that a busy server gets to it as well."""
+
+RANKS: Final[dict[Priority, int]] = {"high": 0, "normal": 1, "low": 2}
+
+
+class Turn(NamedTuple):
+    """What is known of a journal here: its place in its owner's row, whose it is, and its agent if that has a limit. From
+    `ripe_at` (ms) on, what is low counts as normal."""
+
+    number: int
+    owner: Owner
+    agent: str | None
+    rank: int
+    ripe_at: int
 
 
 class Ready:
-    """Numbers of journals to look at, oldest first; each is in it at most once."""
+    """Turns of journals to look at; each is in it at most once."""
 
-    def __init__(self) -> None:
-        self._heap: list[int] = []
-        self._in: set[int] = set()
-        self._timed: list[tuple[int, int]] = []
+    def __init__(self, load: Load) -> None:
+        self.flow = Flow()
+        self.version = 0  # rises with every change of who waits for what
+        self._load = load
+        agents = [None, *load.agents_max]
+        self._rows = {(agent, low): _Rows(load) for agent in agents for low in (False, True)}
+        self._in: dict[int, tuple[Turn, bool]] = {}
+        self._timed: list[tuple[int, int, Turn]] = []
         self._timed_in: set[tuple[int, int]] = set()
-        self._followers: dict[Key, dict[int, None]] = {}
-        self._slots: dict[Owner, list[int]] = {}
-        self._slots_in: set[int] = set()
+        self._followers: dict[Key, dict[int, Turn]] = {}
 
-    def hint(self, number: int) -> None:
-        """Look at it soon."""
-        if number not in self._in:
-            self._in.add(number)
-            heappush(self._heap, number)
+    def turn(self, log: Log) -> Turn:
+        """The turn of a journal."""
+        record = log.record
+        rank = RANKS[record.priority]
+        ripe_at = max(record.created_at, record.not_before) + LOW_WAITS_MS if rank == RANKS["low"] else 0
+        return Turn(log.number, log.key.owner, self._load.limited(record.agent), rank, ripe_at)
 
-    def at(self, when: int, number: int) -> None:
+    def hint(self, log: Log) -> None:
+        """Look at it when its turn comes."""
+        self.put(self.turn(log))
+
+    def put(self, turn: Turn) -> None:
+        """The same, for whoever has its turn already."""
+        if turn.number in self._in:
+            return
+        low = turn.rank == RANKS["low"]
+        self._file(turn, low)
+        if low:
+            self.at(turn.ripe_at, turn)
+
+    def _file(self, turn: Turn, low: bool) -> None:
+        self._in[turn.number] = (turn, low)
+        rank = turn.rank if low else min(turn.rank, RANKS["normal"])
+        self._rows[turn.agent, low].put(turn, rank)
+        self.version += 1
+
+    def drop(self, number: int) -> Turn | None:
+        """Do not look at it; a later hint is taken anew."""
+        found = self._in.pop(number, None)
+        if found is None:
+            return None
+        turn, low = found
+        self._rows[turn.agent, low].drop(turn)
+        self.version += 1
+        return turn
+
+    def at(self, when: int, turn: Turn) -> None:
         """Look at it at this time (ms)."""
-        if (when, number) not in self._timed_in:
-            self._timed_in.add((when, number))
-            heappush(self._timed, (when, number))
+        if (when, turn.number) not in self._timed_in:
+            self._timed_in.add((when, turn.number))
+            heappush(self._timed, (when, turn.number, turn))
 
-    def follow(self, key: Key, number: int) -> None:
+    def follow(self, key: Key, turn: Turn) -> None:
         """Look at it when `key` is sealed."""
-        self._followers.setdefault(key, {})[number] = None
+        self._followers.setdefault(key, {})[turn.number] = turn
+        self.version += 1
 
     def sealed(self, key: Key) -> None:
         """`key` was sealed, or is gone."""
-        for number in self._followers.pop(key, ()):
-            self.hint(number)
+        self.version += 1
+        for turn in self._followers.pop(key, {}).values():
+            self.put(turn)
 
-    def wait_slot(self, owner: Owner, number: int) -> None:
-        """Look at it when a request of this owner stops running."""
-        if number not in self._slots_in:
-            self._slots_in.add(number)
-            heappush(self._slots.setdefault(owner, []), number)
+    def leased(self, owner: Owner, agent: str, more: int) -> None:
+        """`more` leases than before are held of this owner and agent."""
+        self._load.change(owner, agent, more)
+        self._turn_of(owner)
 
-    def slot(self, owner: Owner) -> None:
-        """One of the owner's stopped running, or gave up its turn: the oldest that waits for that is next."""
-        waiting = self._slots.get(owner)
-        if waiting:
-            number = heappop(waiting)
-            self._slots_in.discard(number)
-            self.hint(number)
-            if not waiting:
-                del self._slots[owner]
+    def serve(self, owner: Owner) -> None:
+        """The owner has had a turn."""
+        forgotten = self._load.serve(owner)
+        for changed in (owner, forgotten):
+            if changed is not None:
+                self._turn_of(changed)
+
+    def unserve(self, owner: Owner, served_at: int) -> None:
+        """The owner has not: the stage came to nothing."""
+        self._load.unserve(owner, served_at)
+        self._turn_of(owner)
+
+    def _turn_of(self, owner: Owner) -> None:
+        self.version += 1
+        for rows in self._rows.values():
+            rows.turn_of(owner)
 
     def due(self, now: int) -> None:
         """Time has come to `now`."""
         while self._timed and self._timed[0][0] <= now:
-            entry = heappop(self._timed)
-            self._timed_in.discard(entry)
-            self.hint(entry[1])
+            when, number, turn = heappop(self._timed)
+            self._timed_in.discard((when, number))
+            if now >= turn.ripe_at and self._in.get(number, (turn, False))[1]:
+                self.drop(number)
+                self._file(turn, False)
+            else:
+                self.put(turn)
+
+    def settled(self, now: int, ends: int) -> None:
+        """A commit in which so many leases ended is done."""
+        self.flow.standing(now, waits=bool(self._in))
+        for _ in range(ends):
+            self.flow.ended(now)
 
     @property
     def next_at(self) -> int | None:
@@ -74,13 +149,60 @@ class Ready:
         return self._timed[0][0] if self._timed else None
 
     def first(self) -> int | None:
-        """The oldest hint; it stays."""
-        return self._heap[0] if self._heap else None
+        """The journal whose turn it is; it stays. None: there is none, or all who wait are at their limits."""
+        for low in (False, True):
+            rows = [
+                row
+                for (agent, is_low), row in self._rows.items()
+                if is_low is low and self._load.agent_has_slot(agent)
+            ]
+            owners = [found for row in rows if (found := row.owners.first()) is not None]
+            if owners:
+                owner = min(owners)[1]
+                return min(first for row in rows if (first := row.first(owner)) is not None)[1]
+        return None
 
-    def pop(self) -> int | None:
-        """Take the oldest hint."""
-        if not self._heap:
-            return None
-        number = heappop(self._heap)
-        self._in.discard(number)
-        return number
+    def waiting(self) -> Iterator[tuple[bool, Turn]]:
+        """Everything that is in it, and whether it steps back as low; in no order."""
+        for turn, low in self._in.values():
+            yield low, turn
+
+
+class _Rows:
+    """What waits for one agent (or for any without a limit), a row per owner, and the order of the owners."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._of: dict[Owner, Ranked[int]] = {}
+        self.owners: Ranked[Owner] = Ranked()  # those who may run one more
+
+    def put(self, turn: Turn, rank: int) -> None:
+        """It waits here."""
+        self._of.setdefault(turn.owner, Ranked()).put(turn.number, (rank, turn.number))
+        self.turn_of(turn.owner)
+
+    def drop(self, turn: Turn) -> None:
+        """It no longer waits here."""
+        row = self._of[turn.owner]
+        row.drop(turn.number)
+        if not len(row):
+            del self._of[turn.owner]
+            self.owners.drop(turn.owner)
+        else:
+            self.turn_of(turn.owner)
+
+    def first(self, owner: Owner) -> tuple[tuple[int, int], int] | None:
+        """The owner's next, with its rank."""
+        row = self._of.get(owner)
+        return row.first() if row is not None else None
+
+    def turn_of(self, owner: Owner) -> None:
+        """Put the owner where they belong now."""
+        row = self._of.get(owner)
+        if row is None:
+            return
+        load, first = self._load, row.first()
+        if first is None or not load.has_slot(owner):
+            self.owners.drop(owner)
+        else:
+            self.owners.put(owner, (load.owners[owner], load.served_at(owner), first[1]))

@@ -3,7 +3,7 @@
 A stage is one commit in the making. Each operation is judged in order against what is committed plus what earlier
 operations of the same stage have done; it either changes drafts or raises, and then it has changed nothing, so a refusal
 never touches its neighbours. When the disk has taken the batch, `apply` moves the drafts into the logs; when it has not,
-the stage is thrown away, and only the hints that `claim` took from the index are put back.
+the stage is thrown away, and what it took from the index, and counted there, is put back.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from .draft import Draft, cold, entry, land
 from .drafts import Drafts, Elsewhere
 from .journals import Journals, look
 from .log import Log
+from .ready import Turn
 
 INBOX_ITEMS_MAX: Final = 1000
 """Inputs that one request takes in its life: far above what a person sends, and a bound on what a flood leaves."""
@@ -49,8 +50,10 @@ class Stage:
         self._seq = journals.next_seq
         self.now = now
         self._drafts = Drafts(journals)
-        self._leases: Counter[Owner] = Counter()  # more or fewer than committed
-        self._hints: list[int] = []  # taken from the index by `claim`
+        self._leases: Counter[tuple[Owner, str]] = Counter()  # more or fewer than committed
+        self._ends = 0  # leases given back
+        self._served: list[tuple[Owner, int]] = []  # whose turn it was, and when it was before
+        self._hints: list[Turn] = []  # taken from the index by `claim`
         self._next_number = journals.next_number
         self.cold_removed: list[Key] = []
         self.cold_projected: list[Key] = []
@@ -80,7 +83,7 @@ class Stage:
         draft.extend([accepted])
         self._next_number += 1
         self._drafts.add(draft)
-        self._journals.ready.hint(log.number)
+        self._journals.ready.hint(log)
         return log, True
 
     def append(self, log: Log, term: int, events: Sequence[Event]) -> None:
@@ -90,18 +93,15 @@ class Stage:
         self._ended(draft)
 
     def claim(self, nonce: str) -> Claim | None:
-        """The oldest claimable journal, under a new term."""
+        """The journal whose turn it is, under a new term."""
         ready = self._journals.ready
         ready.due(self.now)
-        while (number := ready.pop()) is not None:
-            self._hints.append(number)
+        while (number := ready.first()) is not None:
+            turn = ready.drop(number)
+            assert turn is not None
+            self._hints.append(turn)
             draft = self._drafts.number(number)
-            if draft is None:
-                continue
-            if not self._claimable(draft):
-                owner = draft.log.key.owner
-                if self._journals.has_slot(owner, self._leases[owner]):
-                    ready.slot(owner)
+            if draft is None or not self._claimable(draft, turn):
                 continue
             how = (
                 "resumed" if draft.status == "waiting"
@@ -111,43 +111,39 @@ class Stage:
             )  # fmt: skip
             draft.term += 1
             draft.epochs.append(Epoch(draft.term, nonce, draft.tail))
+            self._served.append((turn.owner, self._journals.load.served_at(turn.owner)))
+            ready.serve(turn.owner)
             self._lease(draft, held=True)
             draft.parked, draft.released, draft.row = False, False, True
             return Claim(draft.log, draft.term, nonce, draft.tail, how)  # type: ignore[arg-type]
         return None
 
-    def _claimable(self, draft: Draft) -> bool:
+    def _claimable(self, draft: Draft, turn: Turn) -> bool:
         seen = look(draft, self.now)
-        number = draft.log.number
         if seen.after is not None:
             before = self._drafts.find(seen.after)
             if before is not None and not before.sealed:
-                self._journals.ready.follow(seen.after, number)
+                self._journals.ready.follow(seen.after, turn)
                 return False
-        if not seen.claimable:
-            if seen.at is not None:
-                self._journals.ready.at(seen.at, number)
-            return False
-        owner = draft.log.key.owner
-        if not self._journals.has_slot(owner, self._leases[owner]):
-            self._journals.ready.wait_slot(owner, number)
-            return False
-        return True
+        if not seen.claimable and seen.at is not None:
+            self._journals.ready.at(seen.at, turn)
+        return seen.claimable
 
     def _lease(self, draft: Draft, *, held: bool) -> None:
+        """The only place where a lease is given or taken: what runs is counted by it."""
         if draft.lease != held:
             draft.lease = held
-            owner = draft.log.key.owner
-            self._leases[owner] += 1 if held else -1
-            if not held:
-                self._journals.ready.slot(owner)
+            owner, agent, more = draft.log.key.owner, draft.record.agent, 1 if held else -1
+            self._leases[owner, agent] += more
+            self._ends += not held
+            self._journals.ready.leased(owner, agent, more)
 
     def release(self, claim: Claim) -> None:
         """Hand over. Raises: JournalSealed, Fenced."""
         draft = self._drafts.mine(claim.log, claim.term)
         self._lease(draft, held=False)
         draft.released = draft.row = True
-        self._journals.ready.hint(claim.log.number)
+        self._journals.ready.hint(claim.log)
 
     def park(self, claim: Claim, inbox_seen: int, waiting: Waiting) -> None:
         """Append the wait and give the lease back. Raises: JournalSealed, Fenced, InboxUnread, IllegalEvent."""
@@ -161,7 +157,7 @@ class Stage:
         self._lease(draft, held=False)
         draft.parked, draft.inbox_seen, draft.row = True, inbox_seen, True
         if waiting.expires_at is not None:
-            self._journals.ready.at(waiting.expires_at, claim.log.number)
+            self._journals.ready.at(waiting.expires_at, self._journals.ready.turn(claim.log))
 
     def put_input(self, key: Key, item: InboxItem) -> bool:
         """Into the inbox, and out of the park. Raises: JournalSealed, NotWaiting."""
@@ -188,7 +184,7 @@ class Stage:
         draft.row = True
         if draft.parked:
             draft.parked = False
-            self._journals.ready.hint(draft.log.number)
+            self._journals.ready.hint(draft.log)
         return True
 
     def seal(self, key: Key, outcome: Outcome) -> Log:
@@ -288,8 +284,18 @@ class Stage:
 
     def abandon(self) -> None:
         """The disk did not take it: nothing has changed."""
-        for number in self._hints:
-            self._journals.ready.hint(number)
+        ready = self._journals.ready
+        # What is filed under a number that was given here must not be taken for another journal.
+        self._journals.next_number = self._next_number
+        for (owner, agent), more in self._leases.items():
+            ready.leased(owner, agent, -more)
+        for owner, served_at in reversed(self._served):
+            ready.unserve(owner, served_at)
+        for turn in self._hints:
+            ready.put(turn)
+        for draft in self._drafts.all:
+            if draft.opened:
+                ready.drop(draft.log.number)
 
     def apply(self) -> list[Change]:
         """The disk holds it: make it so in memory, wake who waits, and tell what changed."""
@@ -302,6 +308,7 @@ class Stage:
                 start = draft.log.tail
                 land(draft, journals, self._seq)
                 changes.append(Change(draft.log, start, draft.log.tail, draft.row))
+        journals.ready.settled(self.now, self._ends)
         for change in changes:
             change.log.wake()
         return [change for change in changes if change.state or change.end > change.start]

@@ -357,5 +357,8 @@ def test_welcome_notice_and_complaint_are_passed_on():
     assert dialogue.session.heartbeat_s == 7.0
     notice = psh.Notice(kind="draining")
     assert dialogue.session.receive(JSON.encode(notice)) == [Noticed(notice)]
+    assert dialogue.session.receive(JSON.encode(psh.Notice(kind="place", request_id="r9", place=1))) == [
+        Noticed(psh.Notice(kind="place", request_id="r9", place=1))
+    ]
     error = rep.Error(code="malformed", message="No.")
     assert dialogue.session.receive(JSON.encode(error)) == [Complained(error)]

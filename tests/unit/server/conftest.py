@@ -4,7 +4,16 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from tests.support.histories import Histories
 from tests.support.parts import parts_in
+
+
+@pytest.fixture
+def histories():
+    """Where this test keeps its histories."""
+    made = Histories()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -11,14 +11,15 @@ import pytest
 
 from holdfast_protocol.errors import ProtocolError
 from holdfast_server.batches import BATCH_MAX, BatchConflict, Batches, BatchItem, UnknownBatch
+from tests.support.histories import Histories
 from tests.support.parts import ADA, EVE, Parts, ask, parts_in
 
 DAY_MS = 86_400_000
 
 
 @pytest.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
-    async with parts_in(tmp_path) as made:
+async def parts(histories: Histories, tmp_path: Path) -> AsyncIterator[Parts]:
+    async with parts_in(tmp_path, history=histories.at(tmp_path / "history.db")) as made:
         yield made
 
 
@@ -128,10 +129,12 @@ async def test_old_ones_go(parts: Parts) -> None:
     assert [batch.batch_id for batch in (await batches.list_batches(ADA))[0]] == ["young"]
 
 
-async def test_a_list_that_cannot_be_read_is_an_empty_one(batches: Batches, tmp_path: Path) -> None:
+async def test_a_list_that_cannot_be_read_is_an_empty_one(
+    batches: Batches, histories: Histories, tmp_path: Path
+) -> None:
     """Damage costs one batch its list, and nobody else anything."""
     await batches.create(ADA, "b", ["r1"])
-    with closing(sqlite3.connect(tmp_path / "history.db", isolation_level=None)) as file:
+    with closing(sqlite3.connect(histories.file(tmp_path / "history.db"), isolation_level=None)) as file:
         file.execute("UPDATE batches SET items = x'00ff'")
     batch = await batches.get(ADA, "b")
     assert batch.items == []

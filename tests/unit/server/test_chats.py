@@ -15,6 +15,7 @@ from holdfast_protocol.replies import ChatRow
 from holdfast_server.chats import Chats
 from holdfast_server.history.visible import UnknownMessage
 from holdfast_server.stores.base import Owner, UnknownRequest
+from tests.support.histories import Histories
 from tests.support.journals import ANN, BOB, Clock, answered, asked, opened
 
 
@@ -24,8 +25,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def chats(tmp_path: Path, clock: Clock) -> AsyncIterator[Chats]:
-    history = Chats(f"sqlite+aiosqlite:///{tmp_path / 'history.db'}", now_ms=clock, undo_s=30)
+async def chats(histories: Histories, tmp_path: Path, clock: Clock) -> AsyncIterator[Chats]:
+    history = Chats(histories.at(tmp_path / "history.db"), now_ms=clock, undo_s=30)
     await history.start()
     yield history
     await history.close()
@@ -73,7 +74,9 @@ async def test_projecting_again_changes_nothing(chats: Chats) -> None:
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])
-async def test_a_rebuilt_history_is_the_same(chats: Chats, tmp_path: Path, order: tuple[int, ...]) -> None:
+async def test_a_rebuilt_history_is_the_same(
+    chats: Chats, histories: Histories, tmp_path: Path, order: tuple[int, ...]
+) -> None:
     """I11: the rows depend on the journals, not on when or in which order they were projected."""
     logs = [
         answered(asked("r1", "first", at=1_000), "one"),
@@ -84,7 +87,7 @@ async def test_a_rebuilt_history_is_the_same(chats: Chats, tmp_path: Path, order
     for log in logs:
         await chats.project_opened(log)
         await chats.project_sealed(log)
-    other = Chats(f"sqlite+aiosqlite:///{tmp_path / 'again.db'}", now_ms=Clock())
+    other = Chats(histories.at(tmp_path / "again.db"), now_ms=Clock())
     await other.start()
     for index in order:
         await other.project_sealed(logs[index])
@@ -268,11 +271,13 @@ async def test_a_mark_that_is_none(chats: Chats, mark: str) -> None:
     ("change", "text"),
     [("text = 'No.'", "Yes."), ("transcript = x'00ff'", "Yes."), ("sha256 = zeroblob(32)", "Yes.")],
 )
-async def test_damage_shows(chats: Chats, tmp_path: Path, change: str, text: str) -> None:
+async def test_damage_shows(
+    chats: Chats, histories: Histories, tmp_path: Path, change: str, text: str
+) -> None:
     """An answer that is not as it was written says so, and shows the copy that is whole."""
     log = answered(asked("r1"))
     await chats.project_sealed(log)
-    connection = sqlite3.connect(tmp_path / "history.db")
+    connection = sqlite3.connect(histories.file(tmp_path / "history.db"))
     connection.execute(f"UPDATE messages SET {change} WHERE message_id = 'r1'")
     connection.commit()
     connection.close()
@@ -305,13 +310,16 @@ async def test_a_purged_request_still_answers(chats: Chats) -> None:
 # -- observers ---------------------------------------------------------------------------------------------------
 
 
-async def test_every_change_is_told_after_its_commit(chats: Chats, tmp_path: Path) -> None:
+async def test_every_change_is_told_after_its_commit(
+    chats: Chats, histories: Histories, tmp_path: Path
+) -> None:
     """The observer hears of each change once it is durable, in order, with the row as it then is."""
     told: list[ChatRow] = []
+    file = histories.file(tmp_path / "history.db")
 
     def changed(owner: Owner, row: ChatRow) -> None:
         assert owner == ANN
-        connection = sqlite3.connect(tmp_path / "history.db")
+        connection = sqlite3.connect(file)
         found = connection.execute("SELECT version FROM chats").fetchone()
         connection.close()
         assert found == (row.version,)

@@ -12,6 +12,7 @@ from holdfast_protocol.replies import ChatRow
 from holdfast_server.chats import Chats
 from holdfast_server.history.visible import UnknownChat, UnknownMessage
 from holdfast_server.stores.base import Owner, UnknownRequest
+from tests.support.histories import Histories
 from tests.support.journals import ANN, BOB, Clock, answered, asked, opened
 
 
@@ -21,8 +22,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def chats(tmp_path: Path, clock: Clock) -> AsyncIterator[Chats]:
-    history = Chats(f"sqlite+aiosqlite:///{tmp_path / 'history.db'}", now_ms=clock, undo_s=30)
+async def chats(histories: Histories, tmp_path: Path, clock: Clock) -> AsyncIterator[Chats]:
+    history = Chats(histories.at(tmp_path / "history.db"), now_ms=clock, undo_s=30)
     await history.start()
     yield history
     await history.close()
@@ -82,14 +83,14 @@ async def test_what_is_erased_stays_erased(chats: Chats, clock: Clock) -> None:
 
 
 async def test_nothing_of_an_erased_chat_is_left_in_the_file(
-    chats: Chats, clock: Clock, tmp_path: Path
+    chats: Chats, clock: Clock, histories: Histories, tmp_path: Path
 ) -> None:
     """After an erasure no table holds a word of what was said."""
     await chats.project_sealed(answered(asked("r1", "xyzzy plugh"), "xyzzy too"))
     await chats.delete_chat(ANN, "chat")
     clock.now += 30_000
     await chats.erase_due()
-    with sqlite3.connect(tmp_path / "history.db") as connection:
+    with sqlite3.connect(histories.file(tmp_path / "history.db")) as connection:
         dump = "\n".join(connection.iterdump())
     connection.close()
     assert "xyzzy" not in dump

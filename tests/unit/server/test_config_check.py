@@ -28,7 +28,13 @@ TOKENS = '[identity]\nkind = "tokens"\n'
         ),
         ('[server]\nallowed_origins = ["bla"]', "server.allowed_origins[0]:"),
         ('[store]\nhistory = "nonsense"', "store.history:"),
-        ('[store]\nhistory = "postgresql+asyncpg://u:pw@h/d"', "store.history:"),
+        ('[store]\nhistory = "mysql://u:pw@h/d"', "store.history:"),
+        ('[store]\nurl = "redis://u:pw@h/0"', "store.history:"),
+        ('[store]\nurl = "redis://u:pw@h/0"\nhistory = "sqlite+aiosqlite:///h.db"', "store.history:"),
+        ('[store]\nurl = "http://u:pw@h/0"\nhistory = "postgresql://u:pw@h/d"', "store.url:"),
+        ('[store]\nurl = "redis://u:pw@h/much"\nhistory = "postgresql://u:pw@h/d"', "store.url:"),
+        ('[cluster]\nroles = ["worker"]', "cluster.roles:"),
+        ("[cluster]\nroles = []", "cluster.roles:"),
         ('[agents.x]\nkind = "openai_chat"\nbase_url = "http://127.0.0.1:1/v1"', "agents.x.model:"),
         ('[agents.x]\nkind = "openai_chat"\nmodel = "m"', "agents.x: no API key: set OPENAI_API_KEY"),
         ('[agents.x]\nkind = "openai_chat"\nmodel = "m"\nbase_url = "nonsense"', "agents.x.base_url:"),
@@ -59,6 +65,8 @@ def test_what_cannot_work_is_refused_with_its_path(tmp_path, text, says):
         '[agents.x]\nkind = "openai_chat"\nmodel = "m"\nbase_url = "http://127.0.0.1:1/v1"',
         '[agents.x]\nkind = "openai_chat"\nmodel = "m"\napi_key = "k"',
         '[store]\nhistory = "sqlite+aiosqlite:///h.db"',
+        '[store]\nurl = "redis://u:pw@h:1/0"\nhistory = "postgresql://u:pw@h/d"\n[cluster]\nroles = ["worker"]',
+        '[store]\nurl = "redis+sentinel://h:1,i:2/name/0"\nhistory = "postgres://u:pw@h/d"',
     ],
 )
 def test_what_can_work_passes(tmp_path, text):

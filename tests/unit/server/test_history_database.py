@@ -45,7 +45,7 @@ async def test_from_empty_to_the_newest(tmp_path: Path) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": ours})
         assert compare_metadata(context, metadata) == []
-        assert context.get_current_revision() == "0003"
+        assert context.get_current_revision() == "0004"
     engine.dispose()
     assert query(path, "PRAGMA journal_mode") == [("wal",)]
 

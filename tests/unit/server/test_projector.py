@@ -17,16 +17,17 @@ from holdfast_server.stores.base import Key, Owner, Record, Unavailable
 from holdfast_server.stores.log import Log
 from holdfast_server.stores.memory import MemoryStore
 from holdfast_server.tasks import Tasks
+from tests.support.histories import Histories
 from tests.support.journals import ANN, BOB, accepted_of, asked, output_of
 
 Parts = tuple[MemoryStore, Chats]
 
 
 @pytest.fixture
-async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
+async def parts(histories: Histories, tmp_path: Path) -> AsyncIterator[Parts]:
     store, chats = (
         MemoryStore(),
-        Chats(f"sqlite+aiosqlite:///{tmp_path / 'history.db'}", now_ms=lambda: 5_000),
+        Chats(histories.at(tmp_path / "history.db"), now_ms=lambda: 5_000),
     )
     await store.start()
     await chats.start()
@@ -283,7 +284,7 @@ async def test_what_was_deleted_is_not_projected_again(parts: Parts) -> None:
     assert await store.unprojected(10) == []
 
 
-async def test_a_lost_history_is_rebuilt(parts: Parts, tmp_path: Path) -> None:
+async def test_a_lost_history_is_rebuilt(parts: Parts, histories: Histories, tmp_path: Path) -> None:
     """I11: from the journals alone, marked or not, a new file gets the same messages."""
     store, chats = parts
     projector = projector_of(store, chats)
@@ -294,7 +295,7 @@ async def test_a_lost_history_is_rebuilt(parts: Parts, tmp_path: Path) -> None:
             await answer(store, f"answer {number}")
     await projector.catch_up()
     await projector.close()
-    other = Chats(f"sqlite+aiosqlite:///{tmp_path / 'new.db'}", now_ms=lambda: 9_000)
+    other = Chats(histories.at(tmp_path / "new.db"), now_ms=lambda: 9_000)
     await other.start()
     assert await projector_of(store, other).rebuild() == 4
     assert await other.list_messages(ANN, "chat") == await chats.list_messages(ANN, "chat")

@@ -13,6 +13,7 @@ from holdfast_protocol.limits import READERS_MAX
 from holdfast_protocol.replies import ReaderRow
 from holdfast_server.chats import Chats
 from holdfast_server.stores.base import Key, key_of
+from tests.support.histories import Histories
 from tests.support.journals import ANN, BOB, Clock, answered, asked
 
 
@@ -22,8 +23,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def chats(tmp_path: Path, clock: Clock) -> AsyncIterator[Chats]:
-    chats = Chats(f"sqlite+aiosqlite:///{tmp_path / 'history.db'}", now_ms=clock, undo_s=0)
+async def chats(histories: Histories, tmp_path: Path, clock: Clock) -> AsyncIterator[Chats]:
+    chats = Chats(histories.at(tmp_path / "history.db"), now_ms=clock, undo_s=0)
     await chats.start()
     yield chats
     await chats.close()
@@ -68,11 +69,13 @@ async def test_pages_go_through_all(chats: Chats) -> None:
     assert got == keys
 
 
-async def test_a_row_that_cannot_be_read_is_as_good_as_none(chats: Chats, tmp_path: Path) -> None:
+async def test_a_row_that_cannot_be_read_is_as_good_as_none(
+    chats: Chats, histories: Histories, tmp_path: Path
+) -> None:
     """Damage costs the spans of one request, and the next ones are kept again."""
     rows, key = chats.reader_rows, key_of(ANN, "r")
     await rows.add({key: [span(1)]}, ())
-    with closing(sqlite3.connect(tmp_path / "history.db", isolation_level=None)) as file:
+    with closing(sqlite3.connect(histories.file(tmp_path / "history.db"), isolation_level=None)) as file:
         file.execute("UPDATE readers SET spans = x'00ff'")
     assert await rows.of(key) == []
     await rows.add({key: [span(2)]}, ())

@@ -159,3 +159,14 @@ def test_running_time_is_what_accounts_say_or_the_log_shows():
     assert spent_ms(events, [Account(term=1, running_ms=1_000)], 3) == 1_000 + 50
     assert spent_ms(events, [Account(term=1, running_ms=1_000), Account(term=2, running_ms=5)], 2) == 1_000
     assert spent_ms(events, [], 2) == 300
+
+
+def test_where_the_store_judges_crashes_are_no_strikes() -> None:
+    """However often its nodes died, a request goes on; failures of the agent are counted all the same."""
+    log = log_of(started())
+    claim = Claim(log, 30, "00000001", log.tail, "recovered", judged=True)
+    profile = Profile(name="a", recovery="restart", retries=0)
+    assert beginning(claim, log.fold(), profile, 9) == Begin(2, "none", "recovered")
+    assert isinstance(beginning(claim._replace(judged=False), log.fold(), profile, 9), ev.Interrupted)
+    events = [started(), started(2, 2, "recovered"), started(3, 3, "retry")]
+    assert (strikes(events), strikes(events, judged=True)) == (2, 1)

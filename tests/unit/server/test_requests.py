@@ -317,7 +317,7 @@ async def test_a_queued_request_tells_its_place(bench):
     await bench.requests.submit(EVE, ask(request_id="r0"))
     await bench.requests.submit(ADA, ask(request_id="r1"))
     (row,), _ = await bench.requests.list_requests(ADA, True, None, 10, None)
-    assert row.place == 1
+    assert (row.place, row.queue_reason, row.estimate_ms) == (1, "slots", None)
     await bench.answer()
     (row,), _ = await bench.requests.list_requests(ADA, True, None, 10, None)
     assert row.place == 0

@@ -14,6 +14,7 @@ from holdfast_server.chats import Chats
 from holdfast_server.history import search as module
 from holdfast_server.history.titles import title_from
 from holdfast_server.history.words import SNIPPET_CHARS_MAX
+from tests.support.histories import Histories
 from tests.support.journals import ANN, BOB, answered, asked
 
 NASTY = [
@@ -30,13 +31,13 @@ TEXTS = {
 }
 
 
-def history_at(path: Path) -> Chats:
-    return Chats(f"sqlite+aiosqlite:///{path}", now_ms=lambda: 1_000_000)
+def history_at(url: str) -> Chats:
+    return Chats(url, now_ms=lambda: 1_000_000)
 
 
 @pytest.fixture
-async def chats(tmp_path: Path) -> AsyncIterator[Chats]:
-    history = history_at(tmp_path / "history.db")
+async def chats(histories: Histories, tmp_path: Path) -> AsyncIterator[Chats]:
+    history = history_at(histories.at(tmp_path / "history.db"))
     await history.start()
     for number, (name, text) in enumerate(TEXTS.items()):
         record = asked(name, text, chat_id=f"c-{name}", at=1_000 + number)
@@ -137,12 +138,14 @@ async def test_no_query_is_an_error(chats: Chats, query: str) -> None:
 def any_search(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Runner, Chats]]:
     """One history for all examples, on a loop of its own."""
     with asyncio.Runner() as runner:
-        chats = history_at(tmp_path_factory.mktemp("search") / "history.db")
+        histories = Histories()
+        chats = history_at(histories.at(tmp_path_factory.mktemp("search") / "history.db"))
         runner.run(chats.start())
         for name, text in TEXTS.items():
             runner.run(chats.project_opened(asked(name, text)))
         yield runner, chats
         runner.run(chats.close())
+        histories.close()
 
 
 @given(
@@ -173,13 +176,13 @@ def test_a_word_finds_its_message(
 
 
 async def test_the_index_can_be_made_again(
-    chats: Chats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chats: Chats, histories: Histories, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A start with another version of the index makes it anew from the tables, with the same hits."""
     before = [await chats.search(ANN, query) for query in ("cafe", "title", "漢")]
     await chats.close()
     monkeypatch.setattr(module, "INDEX_VERSION", 99)
-    again = history_at(tmp_path / "history.db")
+    again = history_at(histories.at(tmp_path / "history.db"))
     await again.start()
     assert [await again.search(ANN, query) for query in ("cafe", "title", "漢")] == before
     await again.update_chat(ANN, "c-r0", title="Aardvark")

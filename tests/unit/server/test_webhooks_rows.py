@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from holdfast_server.chats import Chats
 from holdfast_server.stores.base import Key, key_of
 from holdfast_server.webhook_terms import Hook, State, Try
+from tests.support.histories import Histories
 from tests.support.journals import ANN, BOB, Clock, answered, asked
 
 
@@ -22,8 +23,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def chats(tmp_path: Path, clock: Clock) -> AsyncIterator[Chats]:
-    chats = Chats(f"sqlite+aiosqlite:///{tmp_path / 'history.db'}", now_ms=clock, undo_s=0)
+async def chats(histories: Histories, tmp_path: Path, clock: Clock) -> AsyncIterator[Chats]:
+    chats = Chats(histories.at(tmp_path / "history.db"), now_ms=clock, undo_s=0)
     await chats.start()
     yield chats
     await chats.close()
@@ -121,10 +122,25 @@ async def test_they_are_erased_with_their_chat(chats: Chats, clock: Clock) -> No
     assert [one.key for one in await rows.due(1, 9, ())] == [key_of(BOB, "r1")]
 
 
-async def test_tries_that_cannot_be_read_are_as_good_as_none(chats: Chats, tmp_path: Path) -> None:
+async def test_tries_that_cannot_be_read_are_as_good_as_none(
+    chats: Chats, histories: Histories, tmp_path: Path
+) -> None:
     """Damage costs the log of one webhook, not its delivery."""
     rows, key = chats.webhook_rows, key_of(ANN, "r")
     await rows.put(hook(key, "due"))
-    with closing(sqlite3.connect(tmp_path / "history.db", isolation_level=None)) as file:
+    with closing(sqlite3.connect(histories.file(tmp_path / "history.db"), isolation_level=None)) as file:
         file.execute("UPDATE webhooks SET tries = x'00ff'")
     assert await rows.due(1, 9, ()) == [replace(hook(key, "due"), tries=[])]
+
+
+async def test_a_due_one_is_taken_by_one_node(chats: Chats) -> None:
+    """Of two that have read it the first takes it, until then nobody else reads it as due; whoever took it settles it."""
+    rows, key = chats.webhook_rows, key_of(ANN, "r")
+    await rows.put(hook(key, "due", next_at=5))
+    (read,) = await rows.due(10, 10, ())
+    assert await rows.take(read, 500)
+    assert not await rows.take(read, 600)
+    assert (await rows.due(10, 10, ()), await rows.next_at(10)) == ([], 500)
+    done = replace(read, state="delivered", next_at=0, updated_at=20)
+    await rows.settle(done)
+    assert await rows.of(key) == done

@@ -23,7 +23,7 @@ const QUIET: AnswerState = {
   endedAt: null,
   usage: null,
   outcome: null,
-  place: null,
+  queued: null,
   offset: 0,
   sync: "live",
   lostReason: "",

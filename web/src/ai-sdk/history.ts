@@ -90,7 +90,7 @@ export async function messageOf(row: MessageRow): Promise<UIMessage | null> {
     endedAt: transcript.outcome?.at ?? null,
     usage: transcript.usage,
     outcome: transcript.outcome,
-    place: null,
+    queued: null,
     offset: transcript.offset,
     sync: "ended",
     lostReason: "",

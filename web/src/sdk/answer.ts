@@ -10,6 +10,7 @@ import type { Fold } from "./fold.ts";
 import { Following } from "./following.ts";
 import type { LivePart } from "./live_part.ts";
 import { NO_PART, type Part } from "./parts.ts";
+import type { Queued } from "./queueing.ts";
 import { Listeners, type Readable } from "./readable.ts";
 import type { AnswerState, Attempt, OutboxEntry } from "./state.ts";
 import type { RequestRow, StartedEvent, SubmittedReply } from "./wire.gen.ts";
@@ -43,7 +44,7 @@ export class Answer {
   #shown: readonly LivePart[] = [];
   #holds = 0;
   #attempts: Attempt[] = [];
-  #place: number | null = null;
+  #queued: Queued | null = null;
   #submitted: SubmittedReply | null = null;
   #refusal: CommandError | null = null;
   #state: AnswerState;
@@ -173,9 +174,9 @@ export class Answer {
     this.changed();
   }
 
-  /** @internal How many are before it in the queue. */
-  placed(place: number | null): void {
-    this.#place = place;
+  /** @internal Where it stands in the queue. */
+  placed(queued: Queued): void {
+    this.#queued = queued;
     this.changed();
   }
 
@@ -257,7 +258,7 @@ export class Answer {
       submitted: this.#submitted,
       refusal: this.#refusal,
       attempts: this.#attempts,
-      place: this.#place,
+      queued: this.#queued,
       before: this.#state,
     });
   }

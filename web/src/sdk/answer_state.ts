@@ -2,6 +2,7 @@
 import { CommandError } from "./errors.ts";
 import type { Following } from "./following.ts";
 import type { Part } from "./parts.ts";
+import type { Queued } from "./queueing.ts";
 import type { AnswerState, Attempt, OutboxEntry, Sync } from "./state.ts";
 import type { RequestRow, SubmittedReply } from "./wire.gen.ts";
 
@@ -15,7 +16,8 @@ export interface AnswerFacts {
   readonly submitted: SubmittedReply | null;
   readonly refusal: CommandError | null;
   readonly attempts: readonly Attempt[];
-  readonly place: number | null;
+  /** Where it stood when that was last told. */
+  readonly queued: Queued | null;
   /** The state before, of which equal values are taken over. */
   readonly before: AnswerState | undefined;
 }
@@ -60,12 +62,27 @@ export function answerState(facts: AnswerFacts): AnswerState {
     endedAt: outcome?.at ?? null,
     usage: fold?.usage ?? (known ? null : (row?.usage ?? null)),
     outcome,
-    place: status === "queued" ? (facts.place ?? row?.place ?? null) : null,
+    queued: status === "queued" ? sameQueued(facts.queued ?? queuedOf(row), before?.queued) : null,
     offset: fold?.offset ?? 0,
     sync: syncOf(following),
     lostReason: following?.lost?.message ?? "",
     verified: following?.verified ?? false,
   };
+}
+
+function queuedOf(row: RequestRow | null): Queued | null {
+  if (!row || row.place === null) return null;
+  return { place: row.place, reason: row.queue_reason, estimateMs: row.estimate_ms };
+}
+
+function sameQueued(now: Queued | null, before: Queued | null | undefined): Queued | null {
+  const same =
+    now &&
+    before &&
+    now.place === before.place &&
+    now.reason === before.reason &&
+    now.estimateMs === before.estimateMs;
+  return same ? before : now;
 }
 
 function syncOf(following: Following | null): Sync {

@@ -290,7 +290,8 @@ export class Client {
   #noticed(notice: NoticePush): void {
     if (notice.kind === "draining") this.#connection.note({ draining: true }, notice.retry_after_ms ?? 0);
     if (notice.kind === "place" && notice.request_id) {
-      this.#shelf.get(notice.request_id)?.placed(notice.place);
+      const { place, reason, estimate_ms: estimateMs } = notice;
+      this.#shelf.get(notice.request_id)?.placed({ place, reason, estimateMs });
       return;
     }
     this.#notices.set([...this.#notices.get(), { ...notice, at: this.#now() }].slice(-NOTICES_MAX));

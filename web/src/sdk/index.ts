@@ -25,6 +25,7 @@ export type {
   WaitPart,
 } from "./parts.ts";
 export { NO_PART, transcriptParts } from "./parts.ts";
+export { type Queued, waitingSentence } from "./queueing.ts";
 export { type Batch, Cell, Listeners, type Readable } from "./readable.ts";
 export type * from "./state.ts";
 export { newId, type Surroundings, type Timers } from "./surroundings.ts";

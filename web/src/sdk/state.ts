@@ -1,6 +1,7 @@
 /** What readers are told: of the connection, of one answer, of what waits to be sent. Values, never changed in place. */
 import type { CommandError } from "./errors.ts";
 import type { Part } from "./parts.ts";
+import type { Queued } from "./queueing.ts";
 import type { NoticePush, Outcome, Status, Submission, UsageEvent } from "./wire.gen.ts";
 
 /** Where the connection is. `waiting`: between two tries; `offline`: the browser says that there is no network; `refused`:
@@ -74,8 +75,8 @@ export interface AnswerState {
   readonly endedAt: number | null;
   readonly usage: UsageEvent | null;
   readonly outcome: Outcome | null;
-  /** How many are before it in the queue, as last told. */
-  readonly place: number | null;
+  /** While it is queued: where it stands, as last told. */
+  readonly queued: Queued | null;
   readonly offset: number;
   readonly sync: Sync;
   readonly lostReason: string;

@@ -140,7 +140,7 @@ export interface SubmitCommand {
   readonly follow?: boolean | undefined;
 }
 
-/** One request. With `chat_id`: `text` becomes a new message of the person under `parent_id` (default: the newest branch's last message; with `root`: under none, beside the chat's first message), or, without `text`, the message `parent_id` of the person is answered once more. A chat id that is not there yet makes the chat. Its `messages` are then of the role system: instructions for this request alone, which the chat does not keep. Without `chat_id` the request carries its own `messages` and stays out of the history. `request_id` is the idempotency key: the same id with the same body is the same request, however often it is sent; with another body it is refused. */
+/** One request. With `chat_id`: `text` becomes a new message of the person under `parent_id` (default: the newest branch's last message; with `root`: under none, beside the chat's first message), or, without `text`, the message `parent_id` of the person is answered once more. A chat id that is not there yet makes the chat. Its `messages` are then of the role system: instructions for this request alone, which the chat does not keep. Without `chat_id` the request carries its own `messages` and stays out of the history. `request_id` is the idempotency key: the same id with the same body is the same request, however often it is sent; with another body it is refused. `priority` orders it among the requests of its user; what is `low` also lets everybody's others go first, for a minute. */
 export interface Submission {
   readonly request_id?: string | null | undefined;
   readonly chat_id?: string | null | undefined;
@@ -153,6 +153,7 @@ export interface Submission {
   readonly options?: Readonly<Record<string, unknown>> | undefined;
   readonly deadlines?: Deadlines | undefined;
   readonly append_only?: boolean | undefined;
+  readonly priority?: "high" | "low" | "normal" | undefined;
 }
 
 /** A message that a request brings along. `tool_calls` are an assistant's. A message of the role tool is the result of one call of an assistant's message before it, which `call_id` names; a call has at most one result. */
@@ -446,7 +447,7 @@ export interface RequestsReply {
   readonly next: string | null;
 }
 
-/** A request. `version` rises with every change of this row. `place`: how many are before it in the queue. `started_at`: when it was first taken up. `usage`: the tokens known so far, of all attempts; `tools`: how many tools were called. Both are those of the moment in which the row was made, and do not raise `version` by themselves. `owner`: whose it is, `user` or `tenant/user`; only where everybody's are listed. `deleted`: it is gone, and so is its journal. */
+/** A request. `version` rises with every change of this row. `place`: how many are before it in the queue; `queue_reason`: what it waits for (`slots`, `user`, `agent`, `after`, `not_before`, `alone`, `no_worker`; others may come), and `estimate_ms`: in how many milliseconds it is expected to begin, if anybody can tell; only while it is queued. `started_at`: when it was first taken up. `usage`: the tokens known so far, of all attempts; `tools`: how many tools were called. Both are those of the moment in which the row was made, and do not raise `version` by themselves. `owner`: whose it is, `user` or `tenant/user`; only where everybody's are listed. `deleted`: it is gone, and so is its journal. */
 export interface RequestRow {
   readonly request_id: string;
   readonly version: number;
@@ -460,6 +461,8 @@ export interface RequestRow {
   readonly ended_at: number | null;
   readonly attempt: number;
   readonly place: number | null;
+  readonly queue_reason: string | null;
+  readonly estimate_ms: number | null;
   readonly outcome: Outcome | null;
   readonly usage: UsageEvent | null;
   readonly tools: number;
@@ -1003,13 +1006,15 @@ export interface FeedRequest {
   readonly request: RequestRow;
 }
 
-/** Something about the server that is in no log, safe to lose: `draining` (it restarts soon: expect 1012), `place` (of a queued request), `storage` (trouble or its end); ignore kinds that you do not know. */
+/** Something about the server that is in no log, safe to lose: `draining` (it restarts soon: expect 1012), `place` (of a queued request, with `reason` and `estimate_ms` as in its row), `storage` (trouble or its end); ignore kinds that you do not know. */
 export interface NoticePush {
   readonly type: "notice";
   readonly kind: string;
   readonly message: string;
   readonly request_id: string | null;
   readonly place: number | null;
+  readonly reason: string | null;
+  readonly estimate_ms: number | null;
   readonly retry_after_ms: number | null;
 }
 
@@ -1124,7 +1129,7 @@ export const SHAPES: Readonly<Record<string, StructShape>> = {
   ProbedReply: {"tag": ["type", "probed"], "fields": {"ref": ["i"], "requests": [["list", ["struct", "ProbeRow"]]]}},
   ProbeRow: {"tag": null, "fields": {"request_id": ["s"], "state": [["enum", "accepted", "ended", "running", "unknown"]], "status": [["either", ["enum", "cancelled", "completed", "failed", "interrupted", "new", "queued", "running", "timed_out", "waiting"], "0"], null], "chat_id": [["either", "s", "0"], null], "cursor": [["either", "s", "0"], null]}},
   RequestsReply: {"tag": ["type", "requests"], "fields": {"ref": ["i"], "requests": [["list", ["struct", "RequestRow"]]], "next": [["either", "s", "0"], null]}},
-  RequestRow: {"tag": null, "fields": {"request_id": ["s"], "version": ["i"], "status": [["enum", "cancelled", "completed", "failed", "interrupted", "new", "queued", "running", "timed_out", "waiting"]], "agent": ["s"], "chat_id": [["either", "s", "0"], null], "message_id": [["either", "s", "0"], null], "created_at": ["i", 0], "updated_at": ["i", 0], "started_at": [["either", "i", "0"], null], "ended_at": [["either", "i", "0"], null], "attempt": ["i", 0], "place": [["either", "i", "0"], null], "outcome": [["either", "0", ["tagged", "type", {"completed": "CompletedEvent", "failed": "FailedEvent", "cancelled": "CancelledEvent", "timed_out": "TimedOutEvent", "interrupted": "InterruptedEvent"}]], null], "usage": [["either", "0", ["struct", "UsageEvent"]], null], "tools": ["i", 0], "title": ["s", ""], "owner": [["either", "s", "0"], null], "deleted": ["b", false]}},
+  RequestRow: {"tag": null, "fields": {"request_id": ["s"], "version": ["i"], "status": [["enum", "cancelled", "completed", "failed", "interrupted", "new", "queued", "running", "timed_out", "waiting"]], "agent": ["s"], "chat_id": [["either", "s", "0"], null], "message_id": [["either", "s", "0"], null], "created_at": ["i", 0], "updated_at": ["i", 0], "started_at": [["either", "i", "0"], null], "ended_at": [["either", "i", "0"], null], "attempt": ["i", 0], "place": [["either", "i", "0"], null], "queue_reason": [["either", "s", "0"], null], "estimate_ms": [["either", "i", "0"], null], "outcome": [["either", "0", ["tagged", "type", {"completed": "CompletedEvent", "failed": "FailedEvent", "cancelled": "CancelledEvent", "timed_out": "TimedOutEvent", "interrupted": "InterruptedEvent"}]], null], "usage": [["either", "0", ["struct", "UsageEvent"]], null], "tools": ["i", 0], "title": ["s", ""], "owner": [["either", "s", "0"], null], "deleted": ["b", false]}},
   CompletedEvent: {"tag": ["type", "completed"], "fields": {"at": ["i"], "span": ["i", 1], "code": ["s"], "message": ["s", ""], "retryable": ["b", false]}},
   FailedEvent: {"tag": ["type", "failed"], "fields": {"at": ["i"], "span": ["i", 1], "code": ["s"], "message": ["s", ""], "retryable": ["b", false]}},
   CancelledEvent: {"tag": ["type", "cancelled"], "fields": {"at": ["i"], "span": ["i", 1], "code": ["s"], "message": ["s", ""], "retryable": ["b", false]}},
@@ -1178,7 +1183,7 @@ export const SHAPES: Readonly<Record<string, StructShape>> = {
   FeedPush: {"tag": ["type", "feed"], "fields": {"next": ["s"], "events": [["list", ["tagged", "type", {"chat": "FeedChat", "request": "FeedRequest"}]]], "reset": [["either", ["enum", "ahead", "purged", "start", "superseded", "unknown_epoch"], "0"], null]}},
   FeedChat: {"tag": ["type", "chat"], "fields": {"chat": [["struct", "ChatRow"]]}},
   FeedRequest: {"tag": ["type", "request"], "fields": {"request": [["struct", "RequestRow"]]}},
-  NoticePush: {"tag": ["type", "notice"], "fields": {"kind": ["s"], "message": ["s", ""], "request_id": [["either", "s", "0"], null], "place": [["either", "i", "0"], null], "retry_after_ms": [["either", "i", "0"], null]}},
+  NoticePush: {"tag": ["type", "notice"], "fields": {"kind": ["s"], "message": ["s", ""], "request_id": [["either", "s", "0"], null], "place": [["either", "i", "0"], null], "reason": [["either", "s", "0"], null], "estimate_ms": [["either", "i", "0"], null], "retry_after_ms": [["either", "i", "0"], null]}},
 };
 
 /** The structure of each message of the server's, by the value of its `type`. */

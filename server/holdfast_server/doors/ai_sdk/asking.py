@@ -68,7 +68,7 @@ class Asking:
 
     def __init__(self, desk: HttpDesk) -> None:
         self._requests = desk.requests
-        self.left_out = LeftOut()
+        self.left_out = LeftOut(desk.reception.peers)
 
     async def ask(self, owner: Owner, question: Question, *, agent: str | None, key: str | None) -> Asked:
         """Submit what is asked, or find it. `agent`: unless the question names one; `key`: the request's id, chosen by
@@ -110,7 +110,7 @@ class Asking:
     async def to_tell(self, owner: Owner, chat_id: str, last: str | None) -> Log | None:
         """What a page that comes back is to be told: what runs; or what ran when it loaded the chat, and has ended since; or, if
         `last` is the last message that it has, an answer to that one which has ended meanwhile. Raises: StoreError."""
-        left_out = self.left_out.take(owner, chat_id, asyncio.get_running_loop().time())
+        left_out = await self.left_out.take(owner, chat_id, asyncio.get_running_loop().time())
         running = await self.active(owner, chat_id)
         if running:
             return running[0]

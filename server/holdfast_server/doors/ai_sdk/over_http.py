@@ -72,7 +72,8 @@ class HttpTransport:
         """GET /api/chat/{id}/messages: the newest branch, as `useChat({messages})` takes it."""
         chat_id = checked_chat(visit.request.match_info["chat_id"])
         loaded = await load_messages(self._desk.requests, visit.owner, chat_id)
-        self._asking.left_out.put(visit.owner, chat_id, loaded.left_out, asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        await self._asking.left_out.put(visit.owner, chat_id, loaded.left_out, now)
         return _json(loaded.messages)
 
 

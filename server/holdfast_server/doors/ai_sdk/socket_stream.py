@@ -117,6 +117,9 @@ class Stream:
                     await journal.wait(telling.cursor)
         finally:
             readers.leave(call)
+        if journal.lost:  # it has no end: who comes back is told what the store has now
+            self._line.abort()
+            raise ReaderGone
         await self._tell(telling.last())
         await self._send("end")
 

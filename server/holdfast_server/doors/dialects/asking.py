@@ -13,6 +13,7 @@ from holdfast_protocol.events import Event
 from holdfast_protocol.limits import ID_PATTERN
 from holdfast_server.doors.bodies import check_query, idempotent_id, read_json
 from holdfast_server.doors.http_desk import HttpDesk
+from holdfast_server.doors.lost import LogLost
 from holdfast_server.doors.reception import Visit
 from holdfast_server.doors.refusal import Refused
 from holdfast_server.doors.streaming import wait_until
@@ -129,8 +130,10 @@ class Asking:
 
     async def story(self, log: Log) -> Story:
         """The log's story at its tail. Read it before the next await; do not apply anything to it. Raises: UnknownRequest
-        if it was deleted."""
+        if it was deleted, LogLost."""
         reel = await self._reels.wound(log)
+        if log.lost:
+            raise LogLost
         if log.erased:
             raise UnknownRequest(log.key.request_id)
         return reel.story
@@ -143,6 +146,7 @@ class Asking:
             lambda: log.sealed or log.erased or log.status == "waiting",
             lambda: log.wait(log.tail),
             self.desk.wait_max_s,
+            log=log,
         )
         if log.erased:
             raise UnknownRequest(log.key.request_id)

@@ -16,6 +16,7 @@ from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from holdfast_protocol.limits import HEARTBEAT_S
 from holdfast_server.doors.answers import abort
+from holdfast_server.doors.lost import LogLost
 from holdfast_server.doors.reception import Visit
 from holdfast_server.doors.refusal import Refused
 from holdfast_server.doors.streaming import ReaderGone
@@ -133,6 +134,8 @@ class _Socket:
                 story = await self._asking.story(log)
             except UnknownRequest:
                 return Ending(DELETED, "The request was deleted.")
+            except LogLost as lost:
+                return Ending(RESTARTS, f"{lost}.")
             ended = story.ended
             snapshot = msgspec.json.encode(dialect.snapshot(story))
             if snapshot != last:

@@ -93,8 +93,9 @@ class Results:
         if not some:
             return []
         endings, owner = self._endings, self._batch.owner
+        age_ms = self._requests.now_ms() - self._batch.created_at
         coming = {
-            one for one in some if endings.is_opening(key_of(owner, one))
+            one for one in some if endings.is_opening(key_of(owner, one), age_ms)
         }  # asked first: it may end while we look
         self._batch = await self._batches.get(owner, self._batch.batch_id)
         part = msgspec.structs.replace(

@@ -14,6 +14,7 @@ from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.events import Event
 from holdfast_protocol.lifecycle import Status
 from holdfast_protocol.limits import LIST_LIMIT_DEFAULT, OFFSET_MAX, OWNER_CHARS_MAX
+from holdfast_protocol.replies import RequestRow
 from holdfast_protocol.rewrite import text_bytes
 from holdfast_server.doors import ticket_call
 from holdfast_server.doors.streaming import wait_sealed
@@ -120,8 +121,8 @@ async def get_status(asked: Asked) -> web.StreamResponse:
     await wait_sealed(visit, log, wished.seconds(query.wait, desk.wait_max_s))
     if log.erased:
         raise UnknownRequest(log.key.request_id)
-    row = desk.requests.row_of(log)
-    etag = ETag(_tag(log, row.place, parts=query.parts), is_weak=True)
+    row = await desk.requests.row_of(log)
+    etag = ETag(_tag(log, row, parts=query.parts), is_weak=True)
     headers: dict[str, str] = {hdrs.CACHE_CONTROL: "no-cache, private", hdrs.VARY: "Origin, Authorization"}
     headers |= wished.applied(desk.wait_max_s)
     if any(known.value in ("*", etag.value) for known in visit.request.if_none_match or ()):
@@ -132,9 +133,11 @@ async def get_status(asked: Asked) -> web.StreamResponse:
     return response
 
 
-def _tag(log: Log, place: int | None, *, parts: bool) -> str:
-    """What changes when the status does: the log's end, and the place in the queue, which no log holds."""
-    return f"{log.cursor()}.{'' if place is None else place}{'' if parts else 't'}"
+def _tag(log: Log, row: RequestRow, *, parts: bool) -> str:
+    """What changes when the status does: the log's end, and the place in the queue, which no log holds. An estimate alone is
+    nothing new: it is told with the next place."""
+    place = "" if row.place is None else f"{row.place}{row.queue_reason}"
+    return f"{log.cursor()}.{place}{'' if parts else 't'}"
 
 
 async def cancel(asked: Asked) -> web.StreamResponse:

@@ -141,7 +141,8 @@ class Wait(Shape, frozen=True, kw_only=True):
 class RequestStatus(Shape, frozen=True, kw_only=True):
     """A request as it is now. `text` is the answer so far, `result` the whole one once it is there, `error` why there is
     none; `parts` everything it shows, in order. `cursor` is the place in the log at which this was read: go on from it
-    through any door. `place`: how many are before it in the queue. Times are milliseconds since 1970."""
+    through any door. `place`: how many are before it in the queue; `queue_reason`: what it waits for, and `estimate_ms`: in how
+    many milliseconds it is expected to begin, if anybody can tell, as in its row. Times are milliseconds since 1970."""
 
     request_id: str
     status: Status
@@ -150,6 +151,8 @@ class RequestStatus(Shape, frozen=True, kw_only=True):
     message_id: str | None
     parent_id: str | None
     place: int | None
+    queue_reason: str | None
+    estimate_ms: int | None
     attempt: int
     created_at: int
     started_at: int | None
@@ -253,7 +256,8 @@ def status_of(visit: Visit, log: Log, row: RequestRow, *, parts: bool) -> Reques
     shown = log.fold().transcript()
     return RequestStatus(
         request_id=row.request_id, status=log.status, agent=row.agent, chat_id=row.chat_id,
-        message_id=row.message_id if row.chat_id else None, parent_id=log.record.parent_id, place=row.place, attempt=row.attempt,
+        message_id=row.message_id if row.chat_id else None, parent_id=log.record.parent_id, place=row.place,
+        queue_reason=row.queue_reason, estimate_ms=row.estimate_ms, attempt=row.attempt,
         created_at=row.created_at, started_at=row.started_at, ended_at=row.ended_at, usage=row.usage,
         progress=[_step(part) for part in shown.parts if isinstance(part, ProgressPart)], text=shown.text,
         result=_result(log, shown), error=_error(log), waiting=_wait(log), cursor=str(log.cursor()),

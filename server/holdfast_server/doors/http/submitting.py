@@ -48,12 +48,13 @@ async def submit(asked: Asked) -> web.StreamResponse:
             lambda: log.sealed or log.erased or log.status == "waiting",
             lambda: log.wait(log.tail),
             wait_s,
+            log=log,
         )
     if log.erased:
         raise UnknownRequest(log.key.request_id)
     headers |= {**NEGOTIATED, **wished.applied(desk.wait_max_s)}
     if wait_s > 0 and log.sealed:
-        row = desk.requests.row_of(log)
+        row = await desk.requests.row_of(log)
         return answer(status_of(visit, log, row, parts=True), headers=headers)
     return answer(accepted_of(visit, log, created=opened.created), 202, headers)
 

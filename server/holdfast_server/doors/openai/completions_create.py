@@ -16,7 +16,7 @@ from .agents_here import check_options, metadata_of, own_options, profile_of
 from .asked_items import check_calls
 from .asked_messages import messages_of
 from .naming import invalid
-from .parameters import COMPLETIONS, given
+from .parameters import COMPLETIONS, PRIORITIES, given
 from .responses_create import USER_CHARS_MAX, Creation
 from .tools import flat, flat_choice, nested_tools, response_format, tool_options
 
@@ -41,6 +41,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     stream_options: StreamOptions | None = None
     metadata: Any = {}
     store: bool = True
+    service_tier: str | None = None
     user: Annotated[str, msgspec.Meta(max_length=USER_CHARS_MAX)] | None = None
     tools: Any = []
     tool_choice: Any = None
@@ -98,6 +99,7 @@ def creation_of(body: Body, profiles: Mapping[str, Profile], *, request_id: str 
         messages=messages,
         options=options,
         append_only=body.stream,
+        priority=PRIORITIES.get(body.service_tier, "normal"),
     )
     envelope = ResponsesEnvelope(
         model=body.model,

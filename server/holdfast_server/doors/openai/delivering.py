@@ -77,7 +77,7 @@ class Delivering:
                 await tell(stream)
                 told = True
             except ConnectionError:
-                if cancels and not visit.reception.closed:
+                if cancels and not (visit.reception.closed or log.lost):
                     await self.cancel(log)
                 raise
         if told and not visit.gone:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
+from holdfast_protocol.commands import Priority
+
 from .naming import unknown_parameter, unsupported_parameter, unsupported_value
 
 EVENTS: Final = "holdfast.events"
@@ -36,7 +38,11 @@ _CACHE_KEY: Final = Rule("hint", "A hint for caches; has no effect here.")
 _CACHE_OPTIONS: Final = Rule("refused", "Caches are the model server's; none can be set here.")
 _CACHE_TIME: Final = _only("Only what happens anyway: `in_memory`.", "in_memory")
 _SAFETY: Final = Rule("hint", "Meant for OpenAI's own policing; has no effect here.")
-_TIER: Final = _only("There is one tier: `auto` or `default`.", "auto", "default")
+_TIER: Final = Rule(
+    "honoured",
+    "`flex` lets everybody's others go first, for a minute; `priority` goes first among your own; else `auto` or `default`.",
+    ("auto", "default", "flex", "priority"),
+)
 _MODERATION: Final = Rule("refused", "Nothing is moderated here.")
 _METADATA: Final = Rule("noted", "Shown again: 16 pairs, keys of 64 characters, values of 512.")
 _USER: Final = Rule("noted", "Shown again; who asks is told by the token.")
@@ -45,6 +51,9 @@ _STORE: Final = Rule(
 )
 _TOOLS: Final = Rule("option", "Functions. Others are refused.")
 _STREAM: Final = Rule("honoured", "Server-sent events instead of one object.")
+
+PRIORITIES: Final[Mapping[str | None, Priority]] = {"flex": "low", "priority": "high"}
+"""By `service_tier`; any other is normal."""
 
 RESPONSES: Final[Mapping[str, Rule]] = {
     "model": Rule("honoured", "The agent; without it the conversation's, or the default one."),

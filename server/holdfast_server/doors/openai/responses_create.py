@@ -23,7 +23,7 @@ from .agents_here import check_options, metadata_of, own_options, profile_of
 from .asked_items import check_calls, messages_of
 from .earlier import Earlier, Turns
 from .naming import CONVERSATION, own_id, unsupported_parameter, unsupported_value
-from .parameters import RESPONSES, given
+from .parameters import PRIORITIES, RESPONSES, given
 from .tools import Function, flat, flat_choice, flat_tools, response_format, tool_options
 
 USER_CHARS_MAX: Final = 512
@@ -77,6 +77,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     conversation: str | ConversationName | None = None
     metadata: Any = {}
     store: bool = True
+    service_tier: str | None = None
     user: Annotated[str, msgspec.Meta(max_length=USER_CHARS_MAX)] | None = None
     tools: Any = []
     tool_choice: Any = None
@@ -128,8 +129,12 @@ class ResponsesIntake:
         system = [InputMessage(role="system", text=body.instructions)] if body.instructions else []
         messages = messages_of(body.input)
         submission = _placed(
-            Submission(request_id=request_id, agent=body.model, options=options), system, earlier, messages
-        )
+            Submission(
+                request_id=request_id, agent=body.model, options=options,
+                priority=PRIORITIES.get(body.service_tier, "normal"),
+            ),
+            system, earlier, messages,
+        )  # fmt: skip
         carried = len(system) + (len(earlier.messages) if earlier.chat_id is None else 0)
         envelope = msgspec.to_builtins(_envelope(body, tools, options, carried))
         return Creation(submission, {NOTED_AS: envelope}, body.stream, body.background, bool(body.include))

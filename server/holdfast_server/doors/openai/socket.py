@@ -249,6 +249,9 @@ class _Connection:
                     return
                 else:
                     await reception.within(log.wait(reel.offset), IDLE_S)
+            if log.lost:
+                await self._close(WSCloseCode.SERVICE_RESTART, "Come back, and subscribe from your place.")
+                raise ConnectionResetError
             raise Refused(410, "erased", "The response was deleted.")
         finally:
             reception.readers.leave(call)

@@ -1,6 +1,6 @@
 /** The words of activity: statuses, moments, what a line of a story says. */
 import { formatDuration } from "@app/design/format.ts";
-import type { Event as LogEvent, RequestRow, Status } from "@sdk";
+import { type Event as LogEvent, type RequestRow, type Status, waitingSentence } from "@sdk";
 import { formatBytes, type Line, shortJson } from "./line.ts";
 
 const STATUSES: Record<Status, string> = {
@@ -35,7 +35,7 @@ export function standing(row: RequestRow): string {
   switch (row.status) {
     case "new":
     case "queued":
-      return row.place ? `Waiting for its turn; ${row.place} before it.` : "Waiting for its turn.";
+      return waitingSentence({ place: row.place, reason: row.queue_reason, estimateMs: row.estimate_ms });
     case "running":
       return row.attempt > 1 ? `Running, at attempt ${row.attempt}.` : "Running.";
     case "waiting":

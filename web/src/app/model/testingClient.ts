@@ -45,7 +45,7 @@ export class FakeAnswer {
       endedAt: null,
       usage: null,
       outcome: null,
-      place: null,
+      queued: null,
       offset: 0,
       sync: "paused",
       lostReason: "",

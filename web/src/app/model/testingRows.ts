@@ -35,6 +35,8 @@ export function request(requestId: string, change: Partial<RequestRow> = {}): Re
     ended_at: null,
     attempt: 1,
     place: null,
+    queue_reason: null,
+    estimate_ms: null,
     outcome: null,
     usage: null,
     tools: 0,

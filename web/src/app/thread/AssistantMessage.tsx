@@ -3,7 +3,7 @@ import { AnswerFooter, AnswerParts, factsOf } from "@app/answer/index.ts";
 import { Button } from "@app/design/index.ts";
 import { useConnection, useReadable } from "@app/model/index.ts";
 import { MessagePrimitive } from "@assistant-ui/react";
-import type { Answer, AnswerState, Part, Readable } from "@sdk";
+import { type Answer, type AnswerState, type Part, type Queued, type Readable, waitingSentence } from "@sdk";
 import { RotateCw, TriangleAlert } from "lucide-react";
 import { useEffect } from "react";
 import { AnswerActions } from "./AnswerActions.tsx";
@@ -55,7 +55,7 @@ export function AssistantMessage() {
           whole one.
         </p>
       )}
-      {live && parts.length === 0 && !failed && <Pending status={status} place={shape?.place ?? null} />}
+      {live && parts.length === 0 && !failed && <Pending status={status} queued={shape?.queued ?? null} />}
       <AnswerParts
         parts={parts}
         {...(message.answer ? { live: message.answer } : {})}
@@ -81,7 +81,7 @@ export function AssistantMessage() {
 }
 
 /** What is shown before the first part: that it is on its way, and why it has not begun. */
-function Pending({ status, place }: { status: string; place: number | null }) {
+function Pending({ status, queued }: { status: string; queued: Queued | null }) {
   const { phase } = useConnection();
   const { message } = useRow();
   const slow = useDelayed(status === "unsent", SENT_SOON_MS);
@@ -92,7 +92,7 @@ function Pending({ status, place }: { status: string; place: number | null }) {
   return (
     <p className={styles.pending}>
       <span className={styles.pulse} aria-hidden="true" />
-      {pendingWords(status, place, phase === "online", follows)}
+      {pendingWords(status, queued, phase === "online", follows)}
     </p>
   );
 }
@@ -105,11 +105,14 @@ function useFollowsLive(messageId: string): boolean {
   return before?.role === "assistant" && isLive(before.status);
 }
 
-function pendingWords(status: string, place: number | null, soon: boolean, follows: boolean): string {
+/** That it is queued is known before where it stands. */
+const NOWHERE: Queued = { place: null, reason: null, estimateMs: null };
+
+function pendingWords(status: string, queued: Queued | null, soon: boolean, follows: boolean): string {
   if (status === "unsent") return soon ? "Sending" : "Not sent yet";
   if (status === "queued" || status === "new") {
     if (follows) return "Begins when the answer above has ended";
-    return place ? `Waiting for its turn: ${place} before it` : "Waiting for its turn";
+    return waitingSentence(queued ?? NOWHERE);
   }
   return "Thinking";
 }

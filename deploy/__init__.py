@@ -1,0 +1,1 @@
+"""What deploys Holdfast: nginx's configuration, and the whole of it on one machine."""

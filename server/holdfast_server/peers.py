@@ -1,0 +1,234 @@
+"""The other nodes: what they do to what is shown here, and the small things that all nodes of a cluster share.
+
+A server that is alone with its store has no other nodes. Then nothing comes from here, nothing is kept here, and every call
+is free; so whoever uses it need not ask how many nodes there are.
+
+Messages between nodes may be lost. Each use leans on a level that is looked at again, after a `gap` at the latest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final, Protocol
+
+import structlog
+
+from .stores.base import Key, Owner, StoreError, Summary, Unavailable
+from .stores.log import Log
+from .stores.shared import Shared
+from .tasks import Tasks
+
+
+class Turning(Shared, Protocol):
+    """A shared store whose nodes can also take turns, and which counts what is open."""
+
+    async def take_turn(self, name: str, token: bytes, keep_s: float) -> bool:
+        """Have the turn of that name for so long at most; False while it is another's. Raises: Unavailable."""
+
+    async def end_turn(self, name: str, token: bytes) -> None:
+        """Give it back, long before it ends by itself. Raises: Unavailable."""
+
+    async def count_open(self) -> int:
+        """How many requests have no outcome, on all nodes. Raises: Unavailable."""
+
+
+TURN_S: Final = 8.0
+"""How long a turn is somebody's who does not give it back: far longer than it takes to place a request."""
+
+TURN_WAIT_S: Final = TURN_S + 1.0
+"""How long one waits for a turn: longer than a node that died with it can keep it."""
+
+TURN_LOOK_S: Final = (0.01, 0.03)
+"""Between two looks whether a turn is free, drawn evenly: turns are short, and seldom wanted by two nodes at once."""
+
+QUIET_S: Final = 5.0
+"""After so long without a word of the store this node asks anew for all that it wants to be told; sooner than the store
+forgets what it asked for."""
+
+COUNT_S: Final = 1.0
+"""How old the count of what is open on all nodes may be."""
+
+log = structlog.get_logger(__name__)
+
+
+class Peers:
+    """What a node has of the others. `shared` is the store that they have in common; None: there are no others."""
+
+    def __init__(self, shared: Turning | None = None) -> None:
+        self._shared = shared
+        self._open_total: int | None = None
+        self._holds: Counter[Owner] = Counter()
+        self._row_observers: list[Callable[[Summary, bool], None]] = []
+        self._gap_observers: list[Callable[[], None]] = []
+        self._tasks = Tasks("peers")
+        if shared is not None:
+            shared.observe_rows(self._row_changed)
+            shared.observe_gap(self._gap)
+
+    @property
+    def alone(self) -> bool:
+        """Whether there are no other nodes."""
+        return self._shared is None
+
+    @property
+    def open_total(self) -> int | None:
+        """Requests without an outcome on all nodes, as of a moment ago; None: only this node knows of any."""
+        return self._open_total
+
+    def start(self) -> None:
+        """Count what is open from now on."""
+        if self._shared is not None:
+            self._tasks.start(self._count(self._shared), "count")
+
+    async def _count(self, shared: Turning) -> None:
+        now = asyncio.get_running_loop().time
+        heard_at = now()
+        while True:
+            with suppress(StoreError):
+                self._open_total = await shared.count_open()
+                if now() - heard_at > QUIET_S:
+                    self._begin_anew(shared)
+                heard_at = now()
+            await asyncio.sleep(COUNT_S)
+
+    def _begin_anew(self, shared: Turning) -> None:
+        """This node stood still, or could not reach the store: what it asked to be told may have lapsed."""
+        for owner in self._holds:
+            shared.unwatch(owner)
+            shared.watch(owner)
+        self._gap()
+
+    async def close(self) -> None:
+        """End what is under way."""
+        await self._tasks.close()
+
+    # -- rows of requests --------------------------------------------------------------------------------------
+
+    def hold(self, owner: Owner) -> None:
+        """Be told of this owner's requests, until everybody who asked for it has let go."""
+        if self._shared is None:
+            return
+        self._holds[owner] += 1
+        if self._holds[owner] == 1:
+            self._shared.watch(owner)
+
+    def let_go(self, owner: Owner) -> None:
+        """One does not want to be told any more."""
+        if self._shared is None:
+            return
+        self._holds[owner] -= 1
+        if self._holds[owner] <= 0:
+            del self._holds[owner]
+            self._shared.unwatch(owner)
+
+    def observe_rows(self, observer: Callable[[Summary, bool], None]) -> None:
+        """Call `observer` with rows that another node changed, of owners who are held; True: the request was removed."""
+        self._row_observers.append(observer)
+
+    def observe_gap(self, observer: Callable[[], None]) -> None:
+        """Call `observer` after messages may have been lost."""
+        self._gap_observers.append(observer)
+
+    def observe_lost(self, observer: Callable[[Log], None]) -> None:
+        """Call `observer` with a log whose past the store has lost; what it has now is another log."""
+        if self._shared is not None:
+            self._shared.observe_lost(observer)
+
+    def _row_changed(self, row: Summary, removed: bool) -> None:
+        for observer in self._row_observers:
+            _told(observer, row, removed)
+
+    def _gap(self) -> None:
+        for observer in self._gap_observers:
+            _told(observer)
+
+    # -- messages ----------------------------------------------------------------------------------------------
+
+    def observe_message(self, topic: str, observer: Callable[[bytes], None]) -> None:
+        """Call `observer` with what other nodes publish under that topic."""
+        shared = self._shared
+        if shared is None:
+            return
+        own = shared.node.encode()
+
+        def came(body: bytes) -> None:
+            node, _, rest = body.partition(b"\n")
+            if node != own:
+                _told(observer, rest)
+
+        shared.observe_message(topic, came)
+
+    async def publish(self, topic: str, body: bytes) -> None:
+        """Tell the other nodes; a few KiB at most. Raises: Unavailable."""
+        if self._shared is not None:
+            await self._shared.publish(topic, self._shared.node.encode() + b"\n" + body)
+
+    # -- small values ------------------------------------------------------------------------------------------
+
+    async def put_once(self, kind: str, name: str, value: bytes, keep_s: float) -> None:
+        """Keep a small value for whoever takes it first, on whichever node. There must be other nodes. Raises: Unavailable."""
+        assert self._shared is not None
+        await self._shared.put_once(_place(kind, name), value, keep_s)
+
+    async def take_once(self, kind: str, name: str) -> bytes | None:
+        """The value, once. There must be other nodes. Raises: Unavailable."""
+        assert self._shared is not None
+        return await self._shared.take_once(_place(kind, name))
+
+    @asynccontextmanager
+    async def turn(self, kind: str, name: str) -> AsyncIterator[None]:
+        """Be the only node inside, for TURN_S at most: a node that dies or stands still with it keeps nobody longer. Raises:
+        Unavailable if others have it for too long."""
+        shared = self._shared
+        if shared is None:
+            yield
+            return
+        place, token = _place(kind, name), secrets.token_bytes(8)
+        now = asyncio.get_running_loop().time
+        until = now() + TURN_WAIT_S
+        asked_at = now()
+        while not await shared.take_turn(place, token, TURN_S):
+            if now() >= until:
+                raise Unavailable("something else is being done there; try again")
+            await asyncio.sleep(random.uniform(*TURN_LOOK_S))  # noqa: S311 - spreads a crowd, guards nothing
+            asked_at = now()
+        try:
+            yield
+        finally:  # given back also if whoever had it was cancelled
+            if now() - asked_at < TURN_S / 2:  # else it ends by itself, and may be another's any moment
+                await asyncio.shield(self._tasks.start(self._end_turn(place, token), "turn"))
+
+    async def _end_turn(self, place: str, token: bytes) -> None:
+        assert self._shared is not None
+        with suppress(StoreError):  # it ends by itself
+            await self._shared.end_turn(place, token)
+
+    # -- what the history may not have ---------------------------------------------------------------------------
+
+    async def dirty(self, owner: Owner) -> list[tuple[Key, int]]:
+        """This owner's requests of chats whose beginning or end the history may not have. Raises: Unavailable."""
+        return [] if self._shared is None else await self._shared.dirty(owner)
+
+    async def clean(self, marks: Sequence[tuple[Key, int]]) -> None:
+        """The history has these as they were at that version. Raises: Unavailable."""
+        if self._shared is not None and marks:
+            await self._shared.clean(marks)
+
+
+def _place(kind: str, name: str) -> str:
+    """A name of bounded length without anything that somebody typed."""
+    return f"{kind}:{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _told(observer: Callable[..., None], *what: object) -> None:
+    """A bug of one must not keep the others from being told, nor reach the store."""
+    try:
+        observer(*what)
+    except Exception:
+        log.exception("what another node did is not noted here")

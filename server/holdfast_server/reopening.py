@@ -1,0 +1,142 @@
+"""Opens again what was accepted and whose journal is not there: the store of live journals has lost it, or the node that
+accepted it died before it had opened it.
+
+What was acknowledged is in the history, which outlives that store. The newest are looked at in every sweep, for it is the
+latest writes that a failover takes; the others in turn, and all at once after a log was found to have lost its past. What is
+not there is looked at twice: the node that runs it has all of it, and writes it again within a lease. A journal that is opened again is another one: it has another nonce, so no cursor of the lost one is good in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from holdfast_protocol.events import Accepted
+
+from .stores.base import Damaged, Key, Record, Store, Summary, TooManyOpen, UnknownRequest
+from .stores.log import Log
+
+AFTER_MS: Final = 5_000
+"""How long the node that accepts a request may take to open it."""
+
+NEWEST: Final = 200
+"""The newest that every sweep looks at, a row each."""
+
+IN_TURN: Final = 300
+"""And of the others."""
+
+ENDED_MS: Final = 60_000
+"""How long after its end a request is noted as ended: by then its journal is on the replicas, and in the history."""
+
+AT_ONCE: Final = 50
+"""Rows asked for at a time: one pipeline."""
+
+MISSING_MAX: Final = 10_000
+"""Keys kept from one sweep to the next; what is beyond is found by a later one."""
+
+log = structlog.get_logger(__name__)
+
+
+class Rows(Protocol):
+    """Where requests are accepted. Every call may raise Unavailable."""
+
+    async def open_keys(
+        self, before_ms: int, limit: int, after: tuple[int, Key] | None = None
+    ) -> list[tuple[int, Key]]:
+        """Those accepted before then and not noted as ended, newest first."""
+
+    async def of(self, key: Key) -> tuple[Record, Accepted] | None:
+        """What was accepted, unless it is noted as ended."""
+
+    async def ended(self, keys: Sequence[Key]) -> None:
+        """These have their outcome."""
+
+
+class Reopening:
+    """One node's; all nodes do it, and the same journal opened by two is one."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        store: Store,
+        *,
+        now_ms: Callable[[], int],
+        nonce: Callable[[], str] = lambda: secrets.token_hex(4),
+    ) -> None:
+        self._rows = rows
+        self._store = store
+        self._now_ms = now_ms
+        self._nonce = nonce
+        self._after: tuple[int, Key] | None = None
+        self._missing: dict[Key, None] = {}
+        self._all = True  # a node that starts may be the first after a failure
+
+    def lost(self, _: Log) -> None:
+        """The store has lost something: look at everything."""
+        self._all = True
+
+    async def sweep(self) -> None:
+        """Look at some. Raises: StoreError."""
+        before = self._now_ms() - AFTER_MS
+        missing, self._missing = self._missing, {}
+        await self._look(list(missing), again=True)
+        newest = await self._rows.open_keys(before, NEWEST)
+        await self._look([key for _, key in newest if key not in missing])
+        if len(newest) < NEWEST:
+            self._all, self._after = False, None
+            return
+        everything, self._all = self._all, False
+        after: tuple[int, Key] | None = newest[-1] if everything or self._after is None else self._after
+        try:
+            while after is not None:
+                some = await self._rows.open_keys(before, IN_TURN, after)
+                await self._look([key for _, key in some if key not in missing])
+                after = some[-1] if len(some) == IN_TURN else None
+                if not everything:
+                    break
+        except BaseException:
+            self._all = everything
+            raise
+        self._after = after
+
+    async def _look(self, keys: Sequence[Key], *, again: bool = False) -> None:
+        ended: list[Key] = []
+        for first in range(0, len(keys), AT_ONCE):
+            some = keys[first : first + AT_ONCE]
+            heads = await asyncio.gather(*map(self._store.head, some), return_exceptions=True)
+            for key, head in zip(some, heads, strict=True):
+                if isinstance(head, UnknownRequest):
+                    if again:
+                        await self._reopen(key)
+                    elif len(self._missing) < MISSING_MAX:
+                        self._missing[key] = None
+                elif isinstance(head, BaseException):
+                    if not isinstance(head, Damaged):
+                        raise head
+                elif self._is_over(head):
+                    ended.append(key)
+        if ended:
+            await self._rows.ended(ended)
+
+    def _is_over(self, head: Summary) -> bool:
+        """Whether nobody will need the acceptance any more."""
+        kept = head.projected or head.chat_id is None
+        return kept and head.outcome is not None and head.outcome.at < self._now_ms() - ENDED_MS
+
+    async def _reopen(self, key: Key) -> None:
+        found = await self._rows.of(key)
+        if found is None:
+            return
+        record, accepted = found
+        try:
+            await self._store.open(record, msgspec.structs.replace(accepted, nonce=self._nonce()))
+        except TooManyOpen:
+            return  # some of its owner's come first
+        except UnknownRequest:
+            return  # it was erased
+        log.warning("an accepted request was opened again", request_id=key.request_id)

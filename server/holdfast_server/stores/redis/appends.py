@@ -1,0 +1,373 @@
+"""The commit loop: what the writers of this node's claims have put goes to Redis, all of one turn in one pipeline.
+
+The pipeline in flight is the window: while one runs, dirty writers collect, and what each has put meanwhile is merged. A
+call whose outcome is not known is made again, the same to the byte, until Redis says what became of it: it recognises what
+it holds already. After a failover the store may hold less than this node has shown: the node writes the rest again under the
+same ids, so no reader sees a difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+import structlog
+
+from holdfast_protocol.errors import IllegalEvent
+from holdfast_server.stores.base import Change, Claim, Fenced, JournalSealed, StoreError, Unavailable
+from holdfast_server.stores.commits import BATCH_BYTES_MAX, RETRY_FIRST_S, RETRY_MAX_S, TROUBLE_S
+from holdfast_server.stores.log import Log
+from holdfast_server.stores.writer import Writer
+from holdfast_server.tasks import Tasks
+
+from .calls import Calls
+from .follow import Follow
+from .link import Call
+from .pens import Flight, Pen
+from .rows import beside, effect, encoded_events, end_of, entries_of, whole_fields
+from .shelf import Shelf
+
+CLOSE_S: Final = 5.0
+"""How long a closing store waits for Redis to take what was put."""
+
+ENDED_S: Final = 30.0
+"""How long a node keeps what it has ended: a failover that takes the end with it has been seen by then."""
+
+ENDED_MAX: Final = 1000
+"""And how many of them."""
+
+RESTORES_MAX: Final = 5
+"""In a row, without an append between: more means that something else is wrong."""
+
+log = structlog.get_logger(__name__)
+
+
+class Appends:
+    """Writes for the claims that this node holds."""
+
+    def __init__(
+        self, calls: Calls, shelf: Shelf, follow: Follow, node: str, pace: Callable[[], float] = lambda: 0.0
+    ) -> None:
+        """`pace` tells how long output may gather before it is sent, in seconds."""
+        self._calls = calls
+        self._shelf = shelf
+        self._follow = follow
+        self._node = node
+        self._pace = pace
+        self._formed_at = 0.0
+        self._tasks = Tasks("redis-appends")
+        self._pens: dict[Log, Pen] = {}  # strong: what this node writes stays in its memory
+        self._done: OrderedDict[Log, Claim] = OrderedDict()  # ended by this node not long ago
+        self._dirty: deque[Pen | Writer] = deque()
+        self._running = False
+        self._closing = False
+        self._refusal: tuple[float, str] | None = None
+        self._idle: list[asyncio.Future[None]] = []
+        self.ended: Callable[[Claim], None] = lambda _: None  # told of each claim that is over
+        follow.repair = self.repair
+        shelf.observers.insert(0, self._seen)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why Redis did not take the last append; None if it did, or if that was so long ago that it should be tried."""
+        if self._refusal is None or asyncio.get_running_loop().time() > self._refusal[0] + TROUBLE_S:
+            return None
+        return self._refusal[1]
+
+    # -- claims ----------------------------------------------------------------------------------------------
+
+    def hold(self, claim: Claim) -> None:
+        """This node runs it from now on."""
+        before = self._pens.get(claim.log)
+        if before is not None:
+            self._give_up(before, Fenced("A later term runs this request."))
+        self._pens[claim.log] = Pen(claim, Writer(claim, self._put), self._shelf.place(claim.log))
+
+    def pen(self, claim: Claim) -> Pen | None:
+        """The pen of that claim, while this node runs it."""
+        pen = self._pens.get(claim.log)
+        return pen if pen is not None and pen.claim.term == claim.term else None
+
+    def writer(self, claim: Claim) -> Writer:
+        """The writer of that claim; one that only fails if this node does not run it any more."""
+        pen = self.pen(claim)
+        return pen.writer if pen is not None else Writer(claim, self._put)
+
+    def let_go(self, claim: Claim) -> None:
+        """It was released, parked or ended: the writer fails if it is used."""
+        pen = self.pen(claim)
+        if pen is not None:
+            self._drop(pen)
+            _answer(pen.restored, None)
+
+    @property
+    def held(self) -> list[Claim]:
+        """What this node runs."""
+        return [pen.claim for pen in self._pens.values()]
+
+    def _give_up(self, pen: Pen, error: StoreError | IllegalEvent) -> None:
+        self._drop(pen)
+        pen.flight = None
+        pen.writer.fail(error)
+        _answer(pen.restored, None)
+
+    def _drop(self, pen: Pen) -> None:
+        if self._pens.get(pen.claim.log) is pen:
+            del self._pens[pen.claim.log]
+            self.ended(pen.claim)
+
+    def repair(self, journal: Log) -> bool:
+        """Redis holds less of it than this node: write the rest again, if this node writes it."""
+        pen = self._pens.get(journal)
+        if pen is None:
+            claim = self._done.get(journal)
+            if claim is None:
+                return False
+            pen = self._pens[journal] = Pen(claim, Writer(claim, self._put), self._shelf.place(journal))
+        pen.restoring = True
+        self._queue(pen)
+        return True
+
+    async def restored(self, claim: Claim) -> None:
+        """Return when the rest was written again, or cannot be."""
+        pen = self.pen(claim)
+        if pen is not None:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            pen.restored.append(waiter)
+            self.repair(claim.log)
+            await waiter
+
+    def _seen(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            self.look(change.log)
+
+    def look(self, journal: Log) -> None:
+        """If another has ended or claimed it, this node does not run it any more; its writer fails when it is used."""
+        pen = self._pens.get(journal)
+        if pen is not None and pen.flight is None and not pen.restoring and not self._mine(pen):
+            self._drop(pen)
+
+    @staticmethod
+    def _mine(pen: Pen) -> bool:
+        journal = pen.claim.log
+        return not (journal.sealed or journal.erased) and journal.term == pen.claim.term
+
+    # -- the loop --------------------------------------------------------------------------------------------
+
+    def _put(self, writer: Writer) -> None:
+        pen = self._pens.get(writer.log)
+        if pen is not None and pen.writer is writer:
+            self._queue(pen)
+        else:
+            writer.queued = True
+            self._dirty.append(writer)
+            self._start()
+
+    def _queue(self, pen: Pen) -> None:
+        if not pen.writer.queued:
+            pen.writer.queued = True
+            self._dirty.append(pen)
+            self._start()
+
+    def _start(self) -> None:
+        if not self._running:
+            self._running = True
+            asyncio.get_running_loop().call_soon(lambda: self._tasks.start(self._run(), "append"))
+
+    async def close(self) -> None:
+        """Write what was put, if Redis takes it soon; then refuse."""
+        if self._running:
+            idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(idle)
+            await asyncio.wait([idle], timeout=CLOSE_S)
+        self._closing = True
+        await self._tasks.close()
+        for pen in list(self._pens.values()):
+            self._give_up(pen, Unavailable("The store is closed."))
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._dirty:
+                wait_s = self._formed_at + self._pace() - loop.time()
+                if wait_s > 0:
+                    await asyncio.sleep(wait_s)
+                self._formed_at = loop.time()
+                await self._round()
+        finally:
+            self._running = False
+            _answer(self._idle, None)
+
+    async def _round(self) -> None:
+        pens: list[Pen] = []
+        calls: list[Call] = []
+        asked: set[Pen] = set()
+        size = 0
+        while self._dirty and size < BATCH_BYTES_MAX:
+            pen = self._dirty.popleft()
+            if isinstance(pen, Writer):
+                pen.queued = False
+                pen.fail(self._end_of(pen.log))
+                continue
+            pen.writer.queued = False
+            if pen in asked:
+                continue  # it was put to while Redis refused it, and waits for its turn twice
+            asked.add(pen)
+            size += pen.writer.waiting_bytes
+            call = self._call(pen)
+            if call is not None:
+                pens.append(pen)
+                calls.append(call)
+        answers = await self._calls.many(calls)
+        ended: list[Pen] = []
+        for pen, answer in zip(pens, answers, strict=True):
+            if self._pens.get(pen.claim.log) is not pen:
+                continue
+            if isinstance(answer, StoreError):
+                self._refused(pen, answer)
+            elif not self._settle(pen, answer):
+                ended.append(pen)
+        self._shelf.tell()
+        if ended:
+            await asyncio.gather(*(self._ended(pen) for pen in ended))
+
+    def _call(self, pen: Pen) -> Call | None:
+        """What is to be asked for this pen now."""
+        writer, journal, claim = pen.writer, pen.claim.log, pen.claim
+        if self._pens.get(journal) is not pen:
+            if writer.unsettled:
+                writer.fail(self._end_of(journal))
+            return None
+        if pen.restoring:
+            return self._restore(pen)
+        if pen.flight is None:
+            if not writer.alive or not writer.unsettled:
+                return None
+            if not self._mine(pen):
+                self._give_up(pen, self._end_of(journal))
+                return None
+            try:
+                events = list(writer.take())
+                pen.flight = Flight(journal.tail, events, encoded_events(events), effect(journal, events))
+            except IllegalEvent:  # a bug of ours: nothing of it can ever be written
+                log.exception("a writer is out of step with its journal", writer=repr(writer))
+                self._give_up(
+                    pen, IllegalEvent("What was put does not fit the journal; the server's log says why.")
+                )
+                return None
+        flight = pen.flight
+        return Call("append", pen.place.tag, (
+            self._node, pen.place.prefix, claim.term, claim.nonce, flight.base, flight.end, flight.blob,
+            int(flight.effect.ends), int(flight.effect.row), 0, *flight.effect.fields,
+        ))  # fmt: skip
+
+    def _restore(self, pen: Pen) -> Call:
+        journal, claim = pen.claim.log, pen.claim
+        chat = quote(journal.record.chat_id or "", safe="")
+        fields = whole_fields(journal, claim.nonce, chat)
+        inputs, accounts, rest = beside(journal)
+        return Call("restore", pen.place.tag, (
+            self._node, pen.place.prefix, claim.term, claim.nonce, journal.record.body_hash, len(fields) // 2,
+            inputs, accounts, *end_of(journal), *fields, *rest, *entries_of(journal, pen.place.ends),
+        ))  # fmt: skip
+
+    def _refused(self, pen: Pen, error: StoreError) -> None:
+        """Redis did not take it, or did not say: the same again after a pause."""
+        self._refusal = (asyncio.get_running_loop().time(), str(error))
+        pen.pause_s = min(RETRY_MAX_S, pen.pause_s * 2 or RETRY_FIRST_S)
+        pen.writer.queued = True
+        asyncio.get_running_loop().call_later(pen.pause_s, self._resume, pen)
+
+    def _resume(self, pen: Pen) -> None:
+        if not self._closing:
+            self._dirty.append(pen)
+            self._start()
+
+    def _settle(self, pen: Pen, answer: Any) -> bool:
+        """Do what the answer says; False if the claim has ended by it."""
+        self._refusal, pen.pause_s = None, 0.0
+        word = answer[0]
+        if pen.restoring:
+            if word != b"OK":
+                return False
+            pen.restoring = False
+            pen.claim.log.version = max(pen.claim.log.version, int(answer[1]))
+            log.warning("what a failover had lost was written again", request_id=pen.claim.log.key.request_id)
+            _answer(pen.restored, None)
+            if pen.claim.log.sealed:
+                self._drop(pen)
+            else:
+                self._queue(pen)
+            return True
+        if word in (b"OK", b"DUP"):
+            pen.restores = 0
+            self._landed(pen, int(answer[1]))
+            return True
+        if word in (b"GAP", b"BEHIND", b"GONE") and pen.restores < RESTORES_MAX:
+            pen.restores += 1
+            pen.restoring = True
+            self._queue(pen)
+            return True
+        return False
+
+    def _landed(self, pen: Pen, version: int) -> None:
+        """Redis holds what was under way."""
+        journal, flight = pen.claim.log, pen.flight
+        assert flight is not None
+        pen.flight = None
+        tail = journal.tail
+        self._shelf.grow(journal, flight.base, flight.events)
+        if flight.effect.row:
+            if version > journal.version + 1:
+                self._follow.stale(journal)  # somebody changed the row in between
+            if version > journal.version:
+                journal.version = version
+                self._shelf.note(journal, journal.tail, journal.tail, state=True)
+        if flight.effect.ends:
+            journal.lease = journal.parked = journal.released = False
+            self._drop(pen)
+            self._remember(pen)
+        if journal.tail > tail:
+            self._shelf.touch(journal)
+        pen.writer.committed()
+        if pen.writer.unsettled:  # it was put while the call was made again
+            self._queue(pen)
+
+    def _remember(self, pen: Pen) -> None:
+        now = asyncio.get_running_loop().time()
+        pen.place.ended_at = now
+        self._done[pen.claim.log] = pen.claim
+        while self._done:
+            oldest = next(iter(self._done))
+            place = self._shelf.place(oldest)
+            if len(self._done) <= ENDED_MAX and (place.ended_at or 0.0) > now - ENDED_S:
+                break
+            del self._done[oldest]
+            place.ended_at = None
+
+    async def _ended(self, pen: Pen) -> None:
+        """Another has the journal, or its outcome: see what it is now, and let the writer fail with that."""
+        try:
+            await self._follow.sync(pen.claim.log)
+        except StoreError:
+            log.warning("the end of a claim could not be read", request_id=pen.claim.log.key.request_id)
+        if not pen.writer.unsettled and pen.claim.log.sealed and pen.flight is None:
+            self._drop(pen)
+            return
+        self._give_up(pen, self._end_of(pen.claim.log))
+
+    @staticmethod
+    def _end_of(journal: Log) -> StoreError:
+        if journal.sealed:
+            return JournalSealed(journal.status)
+        return Fenced(f"Another term runs {journal.key.request_id}, or it was given back.")
+
+
+def _answer(waiters: list[asyncio.Future[None]], result: None) -> None:
+    due, waiters[:] = list(waiters), []
+    for waiter in due:
+        if not waiter.done():
+            waiter.set_result(result)

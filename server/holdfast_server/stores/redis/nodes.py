@@ -1,0 +1,321 @@
+"""This node among the others: its leases are renewed, what the dead held is taken, and everybody knows who lives.
+
+A lease belongs to a node, one in each shard where it holds something, by Redis's own clock. Whoever does not renew in
+time loses what it held to the first that looks. A node that stood still and was not replaced goes on; one that was
+replaced is told when it writes. What Redis thinks that this node holds is compared with what it holds: a claim whose
+answer was lost goes back without a strike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+import structlog
+
+from holdfast_server.stores.base import StoreError
+from holdfast_server.tasks import Tasks
+
+from .keys import TAGS
+from .link import Call
+from .tokens import FLEET, Fleet, Tokens
+
+log = structlog.get_logger(__name__)
+
+TEND_S: Final = 0.5
+"""Between two looks at all shards: a dead node's requests are taken so late at most, and a lost wake-up costs no more."""
+
+RENEWALS: Final = 3
+"""In the time of a lease: two may be lost or late."""
+
+HASTE: Final = 10
+"""A renewal that failed is tried again after this part of the lease."""
+
+LEAVE_ROUNDS_MAX: Final = 100
+"""Calls to give back what is still held at the end, some hundred requests each; the rest lapses."""
+
+How = Literal["first", "recovered", "resumed", "handed_over"]
+
+
+class ClaimRow(NamedTuple):
+    """A claim: the journal's prefix K, and what its log needs."""
+
+    prefix: str
+    term: int
+    nonce: str
+    start: int
+    how: How
+    alone: bool
+    agent: str
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node says of itself. `rate`: claims in a second, of late."""
+
+    node: str
+    roles: list[str] = []
+    slots: int = 0
+    running: int = 0
+    rate: float = 0.0
+    name: str = ""
+
+
+LAPSED_MAX: Final = 4096
+"""Claims remembered that Redis knew nothing of any more: after a failover their holder may write them again."""
+
+
+class Book:
+    """What this node holds, shard by shard, and which claims are under way."""
+
+    def __init__(self) -> None:
+        self._held: list[dict[tuple[str, int], ClaimRow]] = [{} for _ in TAGS]
+        self._lapsed: dict[tuple[str, int], ClaimRow] = {}
+        self.count = 0
+        self.alone: ClaimRow | None = None
+        self.flights = [0] * len(TAGS)  # claims under way
+        self.begun = [0] * len(TAGS)  # claims that ever were
+
+    def add(self, shard: int, row: ClaimRow) -> None:
+        """It is held now."""
+        self._held[shard][row.prefix, row.term] = row
+        self.count += 1
+        if row.alone:
+            self.alone = row
+
+    def drop(self, shard: int, prefix: str, term: int | None) -> list[ClaimRow]:
+        """It is not any more (None: under any term); what was held."""
+        held = self._held[shard]
+        if term is not None:
+            self._lapsed.pop((prefix, term), None)
+        rows = [row for row in held.values() if row.prefix == prefix and term in (None, row.term)]
+        for row in rows:
+            del held[row.prefix, row.term]
+            self.count -= 1
+            if self.alone is row:
+                self.alone = None
+        return rows
+
+    def lapse(self, shard: int, known: Collection[tuple[str, int]]) -> list[ClaimRow]:
+        """Redis knows only these there: the others are not held any more. They are remembered, for `revive`."""
+        rows = [row for name, row in self._held[shard].items() if name not in known]
+        for row in rows:
+            self.drop(shard, row.prefix, row.term)
+            self._lapsed[row.prefix, row.term] = row
+        while len(self._lapsed) > LAPSED_MAX:
+            del self._lapsed[next(iter(self._lapsed))]
+        return rows
+
+    def revive(self, shard: int, prefix: str, term: int, nonce: str) -> ClaimRow | None:
+        """Redis knows of this claim again; the claim, if it was one of ours."""
+        row = self._lapsed.get((prefix, term))
+        if row is None or row.nonce != nonce:
+            return None
+        del self._lapsed[prefix, term]
+        self.add(shard, row)
+        return row
+
+    def row(self, shard: int, prefix: str, term: int) -> ClaimRow | None:
+        """That claim, if it is held."""
+        return self._held[shard].get((prefix, term))
+
+    def held(self, shard: int) -> int:
+        """How many are held there."""
+        return len(self._held[shard])
+
+
+class Presence:
+    """Keeps this node alive among the others, and takes what the dead held. `start` is its life's begin, `close` its end."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        book: Book,
+        tokens: Tokens,
+        *,
+        terms: Callable[[], list[str | int]],
+        seen: Callable[[int, Any], None],
+        said: Callable[[], Member],
+        condemn: Callable[[str], Awaitable[None]],
+        ticked: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`terms` of a look (see queue.lua); `seen` gets what each look at a shard saw; `said`: what this node says of itself;
+        `condemn` ends the journal with this prefix as poison; `ticked` runs after each look at all shards."""
+        self.members: list[Member] = []
+        self._fleet = fleet
+        self._link = fleet.link
+        self._node = fleet.node
+        self._book = book
+        self._tokens = tokens
+        self._terms = terms
+        self._seen = seen
+        self._said = said
+        self._condemn = condemn
+        self._ticked = ticked
+        self._tasks = Tasks("presence")
+        self._renewed = 0.0
+        self._condemning: set[str] = set()
+
+    async def start(self) -> None:
+        """Say that this node is there, and begin. Raises: Unavailable."""
+        self._renewed = asyncio.get_running_loop().time()
+        await self.beat()
+        self._tasks.start(self._renewing(), "renew")
+        self._tasks.start(self._tending(), "tend")
+
+    async def close(self) -> None:
+        """Give everything back at once, without a strike, and be gone."""
+        await self._tasks.close()
+        held = list(range(len(TAGS)))
+        for _ in range(LEAVE_ROUNDS_MAX):
+            answers = await self._link.call_many(
+                [Call("leave", TAGS[shard], (self._node,)) for shard in held]
+            )
+            held = [shard for shard, answer in zip(held, answers, strict=True) if answer and _fine(answer)]
+            if not held:
+                break
+        try:
+            await self._link.call("bye", FLEET, self._node)
+        except StoreError as error:
+            log.info("could not say goodbye; it lapses", error=str(error))
+
+    # -- renewing --------------------------------------------------------------------------------------------
+
+    async def _renewing(self) -> None:
+        lease_s = self._fleet.lease_ms / 1000
+        loop = asyncio.get_running_loop()
+        told = 0.0
+        while True:
+            began = loop.time()
+            if began - self._renewed > lease_s and self._book.count and told != self._renewed:
+                told = self._renewed
+                log.warning(
+                    "leases have lapsed; what others took is fenced", stood_s=round(began - self._renewed, 1)
+                )
+            fine, beaten = await asyncio.gather(self.renew(self._shards()), self._beaten())
+            if fine:
+                self._renewed = began
+            every = lease_s / (RENEWALS if fine and beaten else HASTE)
+            await asyncio.sleep(max(0.0, began + every - loop.time()))
+
+    def _shards(self) -> list[int]:
+        book = self._book
+        return [shard for shard in range(len(TAGS)) if book.held(shard) or book.flights[shard]]
+
+    async def renew(self, shards: Sequence[int]) -> bool:
+        """Renew the leases in these shards, and give back what Redis thinks this node holds and it does not. Whether all
+        are renewed."""
+        book = self._book
+        before = [(book.flights[shard], book.begun[shard]) for shard in shards]
+        answers: list[Any] = await self._link.call_many(
+            [Call("renew", TAGS[shard], (self._node, self._fleet.lease_ms)) for shard in shards]
+        )
+        fine, strays = True, []
+        for shard, (flights, begun), answer in zip(shards, before, answers, strict=True):
+            if not _fine(answer):
+                fine = False
+            elif flights == 0 and book.begun[shard] == begun:  # no claim can be on its way back
+                strays += [
+                    Call("back", TAGS[shard], (self._node, *claim)) for claim in self._strays(shard, answer)
+                ]
+        if strays:
+            log.info("giving back claims whose answer was lost", claims=len(strays))
+            await self._link.call_many(strays)
+        return fine
+
+    def _strays(self, shard: int, answer: Sequence[bytes]) -> list[tuple[str, int, str]]:
+        """What Redis thinks that this node holds there and it does not; what it does not hold any more is let go."""
+        book, strays = self._book, []
+        known = {
+            (prefix.decode(), int(term or 0)): nonce.decode()
+            for prefix, term, nonce in zip(answer[::3], answer[1::3], answer[2::3], strict=True)
+        }
+        for row in book.lapse(shard, known):
+            self._tokens.free(row.agent)
+        for (prefix, term), nonce in known.items():
+            held = book.row(shard, prefix, term)
+            if held is None and (again := book.revive(shard, prefix, term, nonce)) is not None:
+                self._tokens.use(again.agent)
+            elif held is None or held.nonce != nonce:
+                strays.append((prefix, term, nonce))
+        return strays
+
+    async def beat(self) -> None:
+        """Say that this node lives, and what it has; learn who else does. Raises: Unavailable."""
+        fleet = self._fleet
+        row = msgspec.json.encode(self._said())
+        flat = await self._link.call(
+            "beat", FLEET, fleet.node, fleet.numbered(), fleet.lease_ms, row, *self._tokens.had()
+        )
+        self.members = [member for text in flat[1::2] if (member := _member(text)) is not None]
+
+    async def _beaten(self) -> bool:
+        try:
+            await self.beat()
+        except StoreError:
+            return False
+        return True
+
+    # -- looking after all shards ----------------------------------------------------------------------------
+
+    async def _tending(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            try:
+                await self._tend()
+                await self._ticked()
+            except StoreError as error:
+                log.debug("cannot look after the shards", error=str(error))
+            await asyncio.sleep(max(TEND_S / 2, began + TEND_S - loop.time()))
+
+    async def _tend(self) -> None:
+        book, terms = self._book, self._terms()
+        lease_ms = self._fleet.lease_ms
+        answers: list[Any] = await self._link.call_many(
+            [
+                Call("tend", tag, (self._node, lease_ms, book.held(shard), *terms))
+                for shard, tag in enumerate(TAGS)
+            ]
+        )
+        others: list[int] = []
+        for shard, answer in enumerate(answers):
+            if not _fine(answer):
+                continue
+            if answer == 0:
+                self._seen(shard, 0)
+                continue
+            look, other, poison = answer
+            self._seen(shard, look)
+            if other:
+                others.append(shard)
+            for prefix in poison:
+                self._end(prefix.decode())
+        if others:
+            await self.renew(others)
+
+    def _end(self, prefix: str) -> None:
+        if prefix not in self._condemning:
+            self._condemning.add(prefix)
+            self._tasks.start(self._ending(prefix), f"condemn {prefix}")
+
+    async def _ending(self, prefix: str) -> None:
+        try:
+            log.warning("a request ended its node twice while it ran alone", journal=prefix)
+            await self._condemn(prefix)
+        except StoreError as error:
+            log.info("could not be ended; somebody will try again", journal=prefix, error=str(error))
+        finally:
+            self._condemning.discard(prefix)
+
+
+def _fine(answer: Any) -> bool:
+    return not isinstance(answer, StoreError)
+
+
+def _member(text: bytes) -> Member | None:
+    try:
+        return msgspec.json.decode(text, type=Member)
+    except msgspec.DecodeError:
+        return None  # of another release

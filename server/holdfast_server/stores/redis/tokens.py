@@ -1,0 +1,176 @@
+"""What nodes share beyond one shard: how many of an agent run in all of them, and who makes room for one that must run alone.
+
+A token is the right to run one more of an agent that has a limit. It is taken before the claim, kept while the claim is
+held, and given back after; Redis keeps how many each node has, and a node whose heartbeat has ended has none. Every call
+says the whole number, and calls are numbered, so that one that was lost or comes late does no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from holdfast_server.stores.base import StoreError
+
+from .link import Link
+
+FLEET: Final = "{hf}"
+"""The tag of the keys that all nodes share."""
+
+WAKE: Final = "hf:wake"
+"""The channel on which a shard number says that something may be claimable there, and `a<agent>` that a token came back."""
+
+FULL_S: Final = 1.0
+"""After a token was refused; a message says earlier that one came back, and messages may be lost."""
+
+SPARE_S: Final = 1.0
+"""How long a token may be had that no claim used."""
+
+
+class Fleet:
+    """This node's calls to the slot that all nodes share."""
+
+    def __init__(self, link: Link, node: str, lease_ms: int) -> None:
+        self.link = link
+        self.node = node
+        self.lease_ms = lease_ms
+        self._seq = 0
+
+    def numbered(self) -> int:
+        """The number of the next call."""
+        self._seq += 1
+        return self._seq
+
+
+class Tokens:
+    """The tokens of this node, for the agents in `limits`."""
+
+    def __init__(self, fleet: Fleet, limits: Mapping[str, int]) -> None:
+        self.limits: dict[str, int] = {agent: most for agent, most in limits.items() if most > 0}
+        self._fleet = fleet
+        self._used: Counter[str] = Counter()
+        self._spare: Counter[str] = Counter()
+        self._asked: Counter[str] = Counter()  # calls for more that are under way
+        self._spare_since: dict[str, float] = {}
+        self._full_until: dict[str, float] = {}
+
+    def terms(self, *, spend: bool = True) -> list[str | int]:
+        """For a call: each agent with a limit, and how many of it may be claimed there: 0 if there may be tokens to get,
+        -1 if there are none. What is spare is for one call only; the others do not `spend`."""
+        out: list[str | int] = []
+        now = asyncio.get_running_loop().time()
+        for agent in self.limits:
+            spare = self._spare[agent] if spend else 0
+            out += [agent, spare or (-1 if self._full_until.get(agent, 0.0) > now else 0)]
+        return out
+
+    def had(self) -> list[str | int]:
+        """Each agent and how many this node has, or may have."""
+        return [item for agent in self.limits for item in (agent, self._count(agent) + self._asked[agent])]
+
+    def missing(self, agent: str) -> bool:
+        """Whether it makes sense to ask for one."""
+        now = asyncio.get_running_loop().time()
+        return (
+            agent in self.limits
+            and not self._spare[agent]
+            and not self._asked[agent]
+            and self._full_until.get(agent, 0.0) <= now
+        )
+
+    async def shut(self) -> frozenset[str]:
+        """The agents of which as many run as may, on all nodes together. Raises: Unavailable."""
+        fleet = self._fleet
+        if not self.limits:
+            return frozenset()
+        others = await fleet.link.call("others", FLEET, fleet.node, *self.limits)
+        return frozenset(
+            agent
+            for (agent, most), count in zip(self.limits.items(), others, strict=True)
+            if count + self._used[agent] >= most
+        )
+
+    async def take(self, agent: str, count: int) -> bool:
+        """Get up to `count` more; whether any is spare now."""
+        self._asked[agent] += count
+        try:
+            has = await self._say(agent, self._count(agent) + self._asked[agent])
+        except StoreError:
+            has = -1
+        finally:
+            self._asked[agent] -= count
+        got = has - self._count(agent)
+        loop = asyncio.get_running_loop()
+        if got > 0:
+            self._spare[agent] += got
+            self._spare_since[agent] = loop.time()
+        else:
+            self._full_until[agent] = loop.time() + FULL_S
+        return got > 0
+
+    def use(self, agent: str) -> None:
+        """A claim used one."""
+        if agent in self.limits:
+            self._used[agent] += 1
+            self._spare[agent] = max(0, self._spare[agent] - 1)
+
+    def free(self, agent: str) -> None:
+        """That claim has ended: the token is spare; `settle` gives it back if nobody wants it."""
+        if agent in self.limits:
+            self._used[agent] -= 1
+            self._spare[agent] += 1
+            self._spare_since[agent] = asyncio.get_running_loop().time()
+
+    def came_back(self, agent: str) -> None:
+        """Somebody gave one back."""
+        self._full_until.pop(agent, None)
+
+    async def settle(self, wanted: frozenset[str]) -> None:
+        """Give back what is spare and not wanted here, or was not used for long."""
+        now = asyncio.get_running_loop().time()
+        for agent, spare in list(self._spare.items()):
+            if spare and (agent not in wanted or self._spare_since[agent] + SPARE_S <= now):
+                self._spare[agent] = 0
+                try:
+                    await self._say(agent, self._count(agent) + self._asked[agent])
+                except StoreError:
+                    continue  # the next heartbeat says it
+
+    def _count(self, agent: str) -> int:
+        return self._used[agent] + self._spare[agent]
+
+    async def _say(self, agent: str, count: int) -> int:
+        fleet = self._fleet
+        return int(
+            await fleet.link.call(
+                "tokens",
+                FLEET,
+                fleet.node,
+                fleet.numbered(),
+                fleet.lease_ms,
+                agent,
+                count,
+                self.limits[agent],
+            )
+        )
+
+
+class SoloLane:
+    """At most one busy node at a time stops claiming, so that it becomes empty for a request that must run alone."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.held = False
+        self._fleet = fleet
+
+    async def want(self, wanted: bool) -> None:
+        """Get it, keep it, or let it go; `held` says which."""
+        if not wanted and not self.held:
+            return
+        fleet = self._fleet
+        try:
+            got = await fleet.link.call("solo", FLEET, fleet.node, fleet.lease_ms, int(wanted))
+        except StoreError:
+            got = 0  # its time runs out by itself
+        self.held = wanted and got == 1

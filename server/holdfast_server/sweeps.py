@@ -1,0 +1,60 @@
+"""What a node does by the clock: erasing what was deleted, compaction, purge. None of it waits for another that fails: a
+history that takes nothing must not keep the journals from making room.
+
+Where several nodes share a store each does all of this. Each step is harmless when it is done twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+Work = Callable[[], Awaitable[object]]
+
+SWEEP_S: Final = 5.0
+
+
+async def sweep(often: Sequence[Work], seldom: Sequence[Work], *, every_s: float, seldom_s: float) -> None:
+    """Do the one every `every_s` seconds, and the other every `seldom_s`, until cancelled."""
+    clock = asyncio.get_running_loop().time
+    seldom_at = clock() + seldom_s
+    while True:
+        await asyncio.sleep(every_s)
+        due = list(often)
+        if clock() >= seldom_at:
+            seldom_at = clock() + seldom_s
+            due += seldom
+        for work in due:
+            try:
+                await work()
+            except Exception:
+                log.exception("sweep failed; it is tried again", work=getattr(work, "__name__", repr(work)))
+
+
+class Health:
+    """Whether something that is asked every now and then answers. `run` is its life."""
+
+    def __init__(self, ask: Work, what: str, *, every_s: float = 2.0, patience_s: float = 4.0) -> None:
+        self._ask = ask
+        self._what = what
+        self._every_s = every_s
+        self._patience_s = patience_s
+        self.trouble: str | None = None
+
+    async def run(self) -> None:
+        """Ask, until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(self._patience_s):
+                    await self._ask()
+                self.trouble = None
+            except TimeoutError:
+                self.trouble = f"{self._what} does not answer"
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told to people, and asked again
+                self.trouble = str(error)
+            await asyncio.sleep(self._every_s)

@@ -1,0 +1,372 @@
+"""Nodes that die, freeze, are cut off or lose an answer: who runs what then, and who may still write."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast_protocol import events as ev
+from holdfast_server.stores.base import Fenced, Owner, Unavailable
+from holdfast_server.stores.redis.keys import prefix_of, tag_of
+from holdfast_server.stores.redis.link import Link
+from tests.support.journals import ANN, BOB
+from tests.support.redis_nodes import LEASE_S, Cluster, Node, cluster_on, owners_apart, until
+from tests.support.redis_rig import RedisServer
+from tests.support.scribe import Held, key, text_of
+
+pytestmark = [pytest.mark.needs("redis-server")]
+
+TAKEOVER_S = LEASE_S + 1.0  # what is promised
+SLOW_S = 1.5  # and what a busy machine may add
+
+ROOT = Path(__file__).resolve().parents[2]
+
+FROZEN = """
+import asyncio, sys
+from holdfast_server.stores.redis.store import RedisStore
+from tests.support.redis_nodes import LEASE_S, Node
+from holdfast_server.stores.base import Fenced
+
+async def main():
+    store = RedisStore(sys.argv[1], lease_s=LEASE_S)
+    await store.start()
+    held = await Node(store).claim()
+    await held.begin()
+    print("holding", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    held.say("from the grave")
+    try:
+        await held.writer.flush()
+        print("written", flush=True)
+    except Fenced:
+        print("fenced", flush=True)
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+async def cluster(redis_server: RedisServer) -> AsyncIterator[Cluster]:
+    """Nodes on an empty Redis."""
+    async with cluster_on(redis_server.url) as cluster:
+        yield cluster
+
+
+async def running(node: Node, request_id: str = "r1", owner: Owner = ANN) -> Held:
+    """A request that this node has begun to answer."""
+    await node.scribe.open(request_id, owner=owner)
+    held = await node.claim()
+    assert held.key == key(request_id, owner)
+    await held.begin()
+    return held
+
+
+async def field(redis: RedisServer, held: Held, name: str) -> bytes | None:
+    """A field of the journal's hash."""
+    value: bytes | None = await redis.do("HGET", f"{prefix_of(held.key)}:h", name)
+    return value
+
+
+# -- death -----------------------------------------------------------------------------------------------------------
+
+
+async def test_what_a_dead_node_ran_is_taken(cluster: Cluster, redis_server: RedisServer) -> None:
+    """Its requests are claimed by another as recovered, under a higher term, as soon as its leases have ended and not
+    before; what it had written stands."""
+    one, two = await cluster.node(), await cluster.node()
+    held = [await running(one, owner=owner) for owner in owners_apart(4)]
+    held[0].say("so far")
+    await held[0].writer.flush()
+    await one.cut()
+    cut = time.monotonic()
+    assert await two.store.claim() is None
+    taken = [await two.claim() for _ in held]
+    assert time.monotonic() - cut < TAKEOVER_S + SLOW_S
+    assert {(again.claim.how, again.claim.term) for again in taken} == {("recovered", 2)}
+    assert {again.key for again in taken} == {old.key for old in held}
+    again = next(again for again in taken if again.key == held[0].key)
+    assert text_of(again.log) == "so far"
+    assert await field(redis_server, again, "deaths") == b"1"
+
+
+async def test_a_living_node_is_left_alone(cluster: Cluster) -> None:
+    """While a node renews, nobody takes what it runs, however long it writes nothing."""
+    one, two = await cluster.node(), await cluster.node()
+    held = await running(one)
+    await asyncio.sleep(LEASE_S * 2)
+    assert await two.store.claim() is None
+    held.say("still here")
+    await held.writer.flush()
+    assert text_of(held.log) == "still here"
+
+
+async def test_a_release_is_no_strike(cluster: Cluster, redis_server: RedisServer) -> None:
+    """Handed over, or left by a node that closes: the next goes on at once, and nothing is held against the request."""
+    one, two = await cluster.node(), await cluster.node()
+    held = await running(one)
+    await one.store.release(held.claim)
+    again = await two.claim()
+    assert again.claim.how == "handed_over"
+    await two.store.close()
+    last = await one.claim()
+    assert last.claim.how == "recovered"
+    assert last.claim.term == 3
+    assert await field(redis_server, last, "deaths") == b"0"
+
+
+async def test_the_clock_of_a_node_plays_no_role(cluster: Cluster) -> None:
+    """A node hours ahead takes nothing from the others, and one hours behind keeps what it has."""
+    hours_ms = 5 * 3_600_000
+    ahead = await cluster.node(now_ms=lambda: round(time.time() * 1000) + hours_ms)
+    behind = await cluster.node(now_ms=lambda: round(time.time() * 1000) - hours_ms)
+    held = await running(behind)
+    await asyncio.sleep(LEASE_S * 2)
+    assert await ahead.store.claim() is None
+    held.say("mine")
+    await held.writer.flush()
+    await behind.cut()
+    assert (await ahead.claim()).claim.how == "recovered"
+
+
+# -- zombies ---------------------------------------------------------------------------------------------------------
+
+
+async def test_an_append_on_its_way_is_fenced(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1. The holder sends an append, which is held before it reaches Redis. 2. Its lease ends, and another claims and
+    writes. 3. The append arrives: it is refused whole."""
+    one, two = await cluster.node(), await cluster.node()
+    held = await running(one)
+    gate = asyncio.Event()
+    real = Link.call_many
+
+    async def late(link: Link, calls: Any) -> list[Any]:
+        if link is one.store._link:
+            await gate.wait()
+        return await real(link, calls)
+
+    monkeypatch.setattr(Link, "call_many", late)
+    held.say("too late")
+    flush = asyncio.ensure_future(held.writer.flush())
+    again = await two.claim()
+    await again.begin("recovered", attempt=2, keep="none")
+    again.say("the answer")
+    await again.writer.flush()
+    gate.set()
+    with pytest.raises(Fenced):
+        await flush
+    with pytest.raises(Fenced):
+        await one.store.release(held.claim)
+    await again.complete()
+    assert text_of(await two.store.log(held.key)) == "the answer"
+    terms = [event.term for event in again.log.events if isinstance(event, ev.Started)]
+    assert terms == [1, 2]
+
+
+async def test_a_node_that_was_not_replaced_goes_on(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease that ended while nobody looked is renewed when its node comes back: the run goes on under its term."""
+    one = await cluster.node()
+    held = await running(one)
+    gate = asyncio.Event()
+    real = Link.call_many
+
+    async def late(link: Link, calls: Any) -> list[Any]:
+        await gate.wait()
+        return await real(link, calls)
+
+    monkeypatch.setattr(Link, "call_many", late)
+    await asyncio.sleep(LEASE_S * 2)
+    gate.set()
+    two = await cluster.node()
+    held.say("back")
+    await held.writer.flush()
+    await asyncio.sleep(LEASE_S * 2)
+    assert await two.store.claim() is None
+    await held.complete()
+    assert held.claim.term == held.log.term
+
+
+async def test_a_frozen_process_is_fenced_when_it_wakes(cluster: Cluster, redis_server: RedisServer) -> None:
+    """SIGSTOP for longer than the lease: another takes over in time, and what the frozen one writes then is refused."""
+    node = await cluster.node()
+    await node.scribe.open()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FROZEN, redis_server.url, cwd=ROOT, stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert await said(process.stdout, b"holding")
+        process.send_signal(signal.SIGSTOP)
+        frozen = time.monotonic()
+        again = await node.claim()
+        assert time.monotonic() - frozen < TAKEOVER_S + SLOW_S
+        assert again.claim.how == "recovered"
+        process.send_signal(signal.SIGCONT)
+        process.stdin.write(b"\n")
+        assert await said(process.stdout, b"fenced", b"written") == b"fenced"
+        await again.begin("recovered", attempt=2, keep="none")
+        again.say("one answer")
+        await again.complete()
+        assert text_of(again.log) == "one answer"
+        await asyncio.wait_for(process.wait(), 20)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+# -- answers that are lost -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_lost_answer_to_a_claim_leaks_nothing(
+    cluster: Cluster, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    """A claim that Redis made and the node never heard of goes back, without a strike, whether the node holds others there
+    or not."""
+    node = await cluster.node()
+    for number in range(others):
+        await running(node, f"other{number}")
+    await node.scribe.open("lost")
+    real = Link.call_many
+    lost = 0
+
+    async def deaf(link: Link, calls: Any) -> list[Any]:
+        nonlocal lost
+        answers = await real(link, calls)
+        if lost == 0 and any(call.function == "claim" for call in calls):
+            lost += 1
+            return [Unavailable("the answer was lost") for _ in calls]
+        return answers
+
+    monkeypatch.setattr(Link, "call_many", deaf)
+    with pytest.raises(Unavailable):
+        await node.store.claim()
+    assert lost == 1
+    again = await node.claim()
+    assert (again.key, again.claim.term) == (key("lost"), 2)
+    assert await field(redis_server, again, "deaths") == b"0"
+    assert node.store._claims.running == others + 1
+
+
+async def test_a_stray_claim_goes_back_while_another_node_looks(
+    cluster: Cluster, redis_server: RedisServer
+) -> None:
+    """Also a claim that Redis makes long after the node gave it up is no death of anybody."""
+    one, two = await cluster.node(), await cluster.node()
+    await running(one, "mine")
+    await one.scribe.open("stray")
+    tag = tag_of(ANN)
+    terms = one.store._claims._terms()
+    answer = await one.store._link.call(
+        "claim", tag, one.store.node, round(LEASE_S * 1000), 0, "feedbeef", *terms
+    )
+    assert len(answer[0]) == 1
+    again = await two.claim()
+    assert (again.key, again.claim.how) == (key("stray"), "first")
+    assert await field(redis_server, again, "deaths") == b"0"
+
+
+# -- what kills ------------------------------------------------------------------------------------------------------
+
+
+async def test_what_died_twice_runs_alone(cluster: Cluster) -> None:
+    """After two deaths a request is only claimed by a node that runs nothing, and that claims nothing beside it."""
+    busy = await cluster.node()
+    await running(busy, "work", BOB)
+    await die_with(cluster, busy, "bad")
+    await until(lambda: suspects(busy))
+    assert await busy.store.claim() is None
+    idle = await cluster.node()
+    alone = await idle.claim()
+    assert (alone.key, alone.claim.alone, alone.claim.term) == (key("bad"), True, 3)
+    await busy.scribe.open("more")
+    assert await idle.store.claim() is None
+    await until(lambda: not suspects(busy))
+    more = await busy.claim()
+    assert (more.key, more.claim.alone) == (key("more"), False)
+    await alone.begin()
+    await alone.complete()
+    await busy.scribe.open("next")
+    assert (await idle.claim()).key == key("next")
+
+
+async def test_a_busy_node_makes_room_for_one_that_must_run_alone(cluster: Cluster) -> None:
+    """Where no node is idle, one claims nothing more until it is empty, then runs it alone; then it goes on as before."""
+    busy = await cluster.node()
+    work = await running(busy, "work", BOB)
+    await die_with(cluster, busy, "bad")
+    await until(lambda: busy.store._claims._solo.held)
+    await busy.scribe.open("more", owner=BOB)
+    assert await busy.store.claim() is None
+    await work.complete()
+    bad = await busy.claim()
+    assert (bad.key, bad.claim.alone) == (key("bad"), True)
+    assert await busy.store.claim() is None
+    await bad.begin()
+    await bad.complete()
+    assert (await busy.claim()).key == key("more", BOB)
+
+
+async def test_what_kills_alone_twice_is_condemned_and_its_neighbours_are_not(cluster: Cluster) -> None:
+    """Requests that died together are suspects alike; only the one that dies alone twice fails as poison."""
+    watch = await cluster.node(worker=False)
+    names = ("good1", "bad", "good2")
+    await die_with(cluster, watch, *names)
+    log = await watch.store.log(key("bad"))
+    async with asyncio.timeout(20):
+        while not log.sealed:
+            node = await cluster.node()
+            held = await node.claim()
+            assert held.claim.alone
+            if held.key == key("bad"):
+                await node.cut()
+                await until(lambda: not log.lease)
+            else:
+                await held.begin()
+                await held.complete()
+                await node.store.close()
+            if log.term == 4:
+                await until(lambda: log.sealed)
+    assert log.outcome is not None
+    assert (log.status, log.outcome.code, log.term) == ("failed", "poison", 4)
+    rows, _ = await watch.store.summaries(None, active=False, chat_id=None, limit=10, before=None)
+    assert {row.key.request_id: row.status for row in rows} == {
+        "good1": "completed", "bad": "failed", "good2": "completed",
+    }  # fmt: skip
+
+
+async def die_with(cluster: Cluster, opener: Node, *names: str) -> None:
+    """Requests of Ann, that two nodes died with."""
+    for name in names:
+        await opener.scribe.open(name)
+    for _ in range(2):
+        node = await cluster.node()
+        claims = [await node.claim() for _ in names]
+        assert not any(held.claim.alone for held in claims)
+        await node.cut()
+
+
+def suspects(node: Node) -> bool:
+    """Whether this node knows of one that must run alone."""
+    return node.store._claims._looks.suspect is not None
+
+
+async def said(output: asyncio.StreamReader, *words: bytes) -> bytes:
+    """The first of these words that a program says on a line of its own."""
+    async with asyncio.timeout(20):
+        while (line := await output.readline()).strip() not in words:
+            assert line, "it ended"
+    return line.strip()

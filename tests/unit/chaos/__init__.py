@@ -1,0 +1,1 @@
+"""The chaos run's checker, on histories made by hand."""

@@ -1,0 +1,119 @@
+"""What was accepted and is not among the live journals is opened again, whoever lost it; nothing else is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from holdfast_protocol.events import Accepted, Cancelled
+from holdfast_server import reopening
+from holdfast_server.reopening import AFTER_MS, ENDED_MS, Reopening
+from holdfast_server.stores.base import Key, Record, UnknownRequest
+from holdfast_server.stores.memory import MemoryStore
+from tests.support.journals import Clock, accepted_of, asked
+
+
+class Rows:
+    """Acceptances in memory: when each was accepted, until it is noted as ended."""
+
+    def __init__(self) -> None:
+        self.open: dict[Key, tuple[int, Record]] = {}
+        self.asked = 0
+
+    async def open_keys(
+        self, before_ms: int, limit: int, after: tuple[int, Key] | None = None
+    ) -> list[tuple[int, Key]]:
+        self.asked += 1
+        places = sorted(((at, key) for key, (at, _) in self.open.items() if at < before_ms), reverse=True)
+        return [place for place in places if after is None or place < after][:limit]
+
+    async def of(self, key: Key) -> tuple[Record, Accepted] | None:
+        found = self.open.get(key)
+        return None if found is None else (found[1], accepted_of(found[1]))
+
+    async def ended(self, keys: Sequence[Key]) -> None:
+        for key in keys:
+            del self.open[key]
+
+
+class World:
+    """A store, what was accepted, and the sweep."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.store = MemoryStore(now_ms=self.clock)
+        self.rows = Rows()
+        self.sweep = Reopening(self.rows, self.store, now_ms=self.clock, nonce=lambda: "0000beef")
+
+    def accept(self, name: str) -> Record:
+        record = asked(name, at=self.clock.now)
+        self.rows.open[record.key] = (self.clock.now, record)
+        return record
+
+    async def open(self, name: str) -> Record:
+        record = self.accept(name)
+        await self.store.open(record, accepted_of(record))
+        return record
+
+
+@pytest.fixture
+async def world():
+    made = World()
+    await made.store.start()
+    yield made
+    await made.store.close()
+
+
+async def test_what_is_missing_is_opened_again(world):
+    """Once whoever accepted it has had time for it; as another journal, with a nonce of its own."""
+    there, missing = await world.open("there"), world.accept("missing")
+    await world.sweep.sweep()
+    with pytest.raises(UnknownRequest):
+        await world.store.log(missing.key)
+    world.clock.now += AFTER_MS + 1
+    await world.sweep.sweep()  # whoever runs it may be about to write it again
+    with pytest.raises(UnknownRequest):
+        await world.store.log(missing.key)
+    await world.sweep.sweep()
+    log = await world.store.log(missing.key)
+    assert (log.record, log.chain[0].nonce) == (missing, "0000beef")
+    assert (await world.store.log(there.key)).chain[0].nonce == accepted_of(there).nonce
+
+
+async def test_what_ended_long_ago_is_noted(world):
+    """Not before the history has it, and some time has passed in which a failover could still take its end."""
+    record = await world.open("r")
+    world.clock.now += AFTER_MS + 1
+    await world.store.seal(record.key, Cancelled(at=world.clock.now, code="user", message="Stopped."))
+    world.clock.now += ENDED_MS + 1
+    await world.sweep.sweep()
+    assert record.key in world.rows.open
+    await world.store.projected([record.key])
+    await world.sweep.sweep()
+    assert record.key not in world.rows.open
+
+
+async def test_the_newest_are_looked_at_each_time_and_the_others_in_turn(world, monkeypatch):
+    """After a loss all of them are."""
+    monkeypatch.setattr(reopening, "NEWEST", 2)
+    monkeypatch.setattr(reopening, "IN_TURN", 2)
+    for number in range(9):
+        await world.open(f"r{number}")
+        world.clock.now += 1
+    world.clock.now += AFTER_MS + 1
+    await world.sweep.sweep()  # the first looks at everything
+    oldest = [key for _, key in await world.rows.open_keys(world.clock.now, 100)][-1]
+    await world.store.erase([oldest])
+
+    looks = 0
+    while world.rows.open:
+        looks += 1
+        known = set(world.rows.open)
+        before = world.rows.asked
+        await world.sweep.sweep()
+        assert world.rows.asked - before == 2
+        if world.store.live(oldest) is not None or looks > 6:
+            break
+        assert set(world.rows.open) == known
+    assert looks <= 6
