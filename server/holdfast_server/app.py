@@ -240,7 +240,7 @@ class Node:
             self.peers.start()
         await self.projector.start()
         if self._storage.rebuilds and (count := await self.projector.rebuild()):
-            log.warning("the history was missing and has been made again from the journals", requests=count)
+            log.warning("the history has been made again from the journals", requests=count)
 
     async def stop(self) -> None:
         """Drain and stop; see the module's text."""

@@ -81,6 +81,7 @@ class StoreSection(Section, kw_only=True):
     folder: str = "data"
     durability: Literal["process", "power"] = "process"
     history: str | None = None
+    rebuild_history: bool = False
     lock_wait_s: Seconds = 30.0
     compact_every_s: SomeSeconds = 30.0
     keep_days: Days = 30.0

@@ -94,7 +94,7 @@ class Feed:
             if change.state:
                 log = change.log
                 if self._kept(log.key.owner) is not None:
-                    row = request_row(log.summary(), deleted=log.erased)
+                    row = request_row(log.summary(), deleted=log.erased and not log.lost)
                     self._add(log.key.owner, FeedRequest(request=row))
 
     def _row_changed(self, row: Summary, removed: bool) -> None:

@@ -3,7 +3,8 @@
 Three things happen side by side, each in its own task or timer, and the first to end decides:
 
     work      runs the agent, again if need be, and at the end puts the outcome and seals
-    the seal  somebody else ended the request (cancel, a deadline elsewhere): to cancel is to seal
+    the seal  somebody else ended the request (cancel, a deadline elsewhere): to cancel is to seal; or a later term
+              has it, because this node stood still for too long
     stop      one of our clocks ran out, or the node drains
 
 `over` is the line between them: once it is set nothing that the agent still yields is taken, so that only one of them
@@ -57,7 +58,7 @@ class Run:
         """Run to the end. Raises nothing but cancellation, and then nothing was written about it: as after a crash."""
         tasks, name = self._terms.tasks, self._record.key.request_id
         work = tasks.start(self._work(), f"work {name}")
-        sealed = tasks.start(self._log.wait_sealed(), f"seal {name}")
+        sealed = tasks.start(self._log.wait_sealed(self.claim.term), f"seal {name}")
         try:
             await asyncio.wait({work, sealed, self._stop}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done() and not self._ending:
@@ -88,14 +89,16 @@ class Run:
     # -- the end ---------------------------------------------------------------------------------------------
 
     async def _cut_short(self, work: asyncio.Task[None]) -> None:
-        """Somebody else ended it, a clock ran out, or the node drains: end the agent, and say which it was."""
+        """Somebody else ended or has it, a clock ran out, or the node drains: end the agent, and say which it was. Raises:
+        Fenced if somebody else has it."""
         self._attempts.over = True
         self._attempts.stop_clock()
         work.cancel()
         due = self._stop.result() if self._stop.done() else None
+        replaced = self._log.term > self.claim.term
         if self._log.sealed:
             self._ended_as = self._log.status
-        elif due is not None:
+        elif due is not None and not replaced:
             message = sentence(due.code, due.limit_s)
             await self._seal(ev.TimedOut(at=self._now(), code=due.code, message=message, retryable=True))
         grace_s = self._terms.cancel_grace_s
@@ -110,6 +113,8 @@ class Run:
         if self._log.sealed or self._log.erased:
             await self._account()
             return
+        if replaced:
+            raise Fenced("A later term runs this request.")
         await self._writer.flush()
         self._ended_as = "handed_over"
         await self._account()

@@ -28,7 +28,7 @@ class TroubledStore(Store, Protocol):
 
 
 class Storage(NamedTuple):
-    """A node's. `rebuilds`: a history that is not there yet is made from the journals at the start."""
+    """A node's. `rebuilds`: at the start the history is made again from the journals, because it is not there or was asked to."""
 
     store: TroubledStore
     chats: Chats
@@ -48,8 +48,9 @@ def make_storage(config: Config, now_ms: Callable[[], int]) -> Storage:
     )
     if section.url:
         store = _shared_store(config, chats, now_ms)
-        return Storage(store, chats, Peers(cast("Turning", store)), False)
-    return Storage(_own_store(config, now_ms), chats, Peers(), section.history is None and not file.exists())
+        return Storage(store, chats, Peers(cast("Turning", store)), section.rebuild_history)
+    missing = section.history is None and not file.exists()
+    return Storage(_own_store(config, now_ms), chats, Peers(), missing or section.rebuild_history)
 
 
 def _agents_max(config: Config) -> dict[str, int]:

@@ -253,7 +253,9 @@ class Webhooks:
         if not self._armed:
             return
         for change in changes:
-            if change.state and change.log.key in self._armed and (change.log.sealed or change.log.erased):
+            log_ = change.log
+            ended = log_.sealed or (log_.erased and not log_.lost)
+            if change.state and log_.key in self._armed and ended:
                 self._ended.add(change.log.key)
                 self._wake.set()
 

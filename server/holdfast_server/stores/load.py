@@ -12,10 +12,6 @@ from typing import Final
 
 from .base import Owner
 
-OWNERS_REMEMBERED_MAX: Final = 10_000
-"""Owners of whom is known when they were served last. Those who are forgotten were served before all the others, and come
-before them just the same."""
-
 FLOW_MS: Final = 60_000
 """How far back the ends are counted that an estimate rests on: some answers long, and soon out of date."""
 
@@ -35,8 +31,6 @@ class Load:
         self.agents_max = {agent: most for agent, most in agents_max.items() if most > 0}
         self.owners: Counter[Owner] = Counter()
         self.agents: Counter[str] = Counter()
-        self._served: dict[Owner, int] = {}  # the least recently served first
-        self.turns = 0  # how many there were
 
     def limited(self, agent: str) -> str | None:
         """The agent, if it has a limit."""
@@ -50,10 +44,6 @@ class Load:
         """Whether one more of the agent's may run after `more` that do not yet; None is one without a limit."""
         return agent is None or self.agents[agent] + more < self.agents_max[agent]
 
-    def served_at(self, owner: Owner) -> int:
-        """When the owner was served last, as a number that grows; 0 if never, or too long ago."""
-        return self._served.get(owner, 0)
-
     def change(self, owner: Owner, agent: str, more: int) -> None:
         """`more` leases than before are held of this owner and agent."""
         self.owners[owner] += more
@@ -62,23 +52,6 @@ class Load:
         self.agents[agent] += more
         if not self.agents[agent]:
             del self.agents[agent]
-
-    def serve(self, owner: Owner) -> Owner | None:
-        """It is the owner's turn now; returns an owner of whom it is no longer known when theirs was."""
-        self.turns += 1
-        self._served.pop(owner, None)
-        self._served[owner] = self.turns
-        if len(self._served) <= OWNERS_REMEMBERED_MAX:
-            return None
-        forgotten = next(iter(self._served))
-        del self._served[forgotten]
-        return forgotten
-
-    def unserve(self, owner: Owner, served_at: int) -> None:
-        """It was not: the stage came to nothing."""
-        self._served.pop(owner, None)
-        if served_at:
-            self._served[owner] = served_at
 
 
 class Flow:

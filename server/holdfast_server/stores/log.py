@@ -111,7 +111,7 @@ class Log:
         self.lost = False  # erased here only because its store lost its past: another log has taken its place
         self._fold: Fold | None = None
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
-        self._sealed_waiters: list[asyncio.Future[None]] = []
+        self._sealed_waiters: list[tuple[int | None, asyncio.Future[None]]] = []
 
     def __repr__(self) -> str:
         return f"Log({self.key.request_id}, {self.status}, tail={self.tail}, term={self.term})"
@@ -155,11 +155,15 @@ class Log:
             for waiter in due:
                 if not waiter.done():
                     waiter.set_result(None)
-        if (self.sealed or self.erased) and self._sealed_waiters:
-            waiters, self._sealed_waiters = self._sealed_waiters, []
-            for waiter in waiters:
+        if self._sealed_waiters:
+            over = [waiter for term, waiter in self._sealed_waiters if self._is_over(term)]
+            self._sealed_waiters = [item for item in self._sealed_waiters if not self._is_over(item[0])]
+            for waiter in over:
                 if not waiter.done():
                     waiter.set_result(None)
+
+    def _is_over(self, term: int | None) -> bool:
+        return self.sealed or self.erased or (term is not None and self.term > term)
 
     # -- everybody's -----------------------------------------------------------------------------------------
 
@@ -225,14 +229,14 @@ class Log:
         finally:
             self._waiters = [item for item in self._waiters if item[1] is not waiter]
 
-    async def wait_sealed(self) -> None:
-        """Return when the outcome is there (or the journal was erased)."""
-        if self.sealed or self.erased:
+    async def wait_sealed(self, term: int | None = None) -> None:
+        """Return when the outcome is there (or the journal was erased), or when a term later than `term` has it."""
+        if self._is_over(term):
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sealed_waiters.append(waiter)
+        self._sealed_waiters.append((term, waiter))
         try:
             await waiter
         finally:
-            if waiter in self._sealed_waiters:
-                self._sealed_waiters.remove(waiter)
+            if (term, waiter) in self._sealed_waiters:
+                self._sealed_waiters.remove((term, waiter))

@@ -1,7 +1,7 @@
 """Where each queued request stands: the claims to come, played through as if nothing that runs would end.
 
-The order is that of ready.py. Playing through goes in rounds: in round n everybody of whom n run claims one, whoever was
-served longest ago first, and is then among those of the round after. Who is at a limit takes no turn from others.
+The order is that of ready.py. Playing through goes in rounds: in round n everybody of whom n run claims one, in the order of
+their places in the ring, and is then among those of the round after. Who is at a limit takes no turn from others.
 """
 
 from __future__ import annotations
@@ -102,19 +102,20 @@ class _Play:
     """One play-through."""
 
     def __init__(self, journals: Journals) -> None:
-        load = self._load = journals.load
+        self._load = journals.load
+        self._ring = journals.ready.ring
         self.placed: dict[int, _Placed] = {}
         self._running: dict[Owner, int] = {}
-        self._served: dict[Owner, int] = {}
+        self._served: dict[Owner, int] = {}  # places of those who claim here
         self._agents: Counter[str] = Counter()
         self._held_up: Counter[str] = Counter()
         self._rows: dict[Owner, list[tuple[int, int, int]]] = {}  # rank, number, place
-        # Of what is not low, and of what is: each round, with how many were claimed before it; and the same of each owner's
-        # turn after their last.
+        # Of what is not low, and of what is: each round, with how many were claimed before whoever begins to wait for it
+        # now; and the same of each owner's turn after their last.
         self._rounds: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
         self._beyond: tuple[dict[Owner, int], dict[Owner, int]] = ({}, {})
         self._claimed = 0
-        self._latest = load.turns
+        self._latest = self._ring.latest
 
     def through(self, waiting: Iterable[tuple[bool, Turn]]) -> None:
         """Play the claims of these."""
@@ -153,18 +154,23 @@ class _Play:
             if not ring:
                 number = min(entering)
             new = entering.pop(number, [])
-            new.sort(
-                key=lambda owner: (self._served.get(owner, load.served_at(owner)), rows[owner][-1].number)
-            )
-            rounds.append((number, self._claimed))
+            new.sort(key=self._place_of)
             going: list[Owner] = []
-            for owner in new + ring:
-                if self._take(owner, rows[owner]):
-                    going.append(owner)
-                else:
-                    beyond[owner] = self._claimed + len(rows[owner])
+            for owners in (new, ring):
+                for owner in owners:
+                    if self._take(owner, rows[owner]):
+                        going.append(owner)
+                    else:
+                        beyond[owner] = self._claimed + len(rows[owner])
+                if owners is new:
+                    rounds.append((number, self._claimed))
             ring = going
             number += 1
+
+    def _place_of(self, owner: Owner) -> int:
+        """Where the owner stands in the ring by now."""
+        served = self._served.get(owner)
+        return self._ring.place(owner) if served is None else served
 
     def _take(self, owner: Owner, row: list[Turn]) -> bool:
         """The owner claims one; whether anything was claimed."""

@@ -4,8 +4,8 @@ A number in it says "look at this journal", not "this one is claimable": whoever
 what holds now, and files it where the next hint will come from (a time, or the seal of the request before it). So an
 index that says too much costs a look, and nothing has to be taken back when a commit fails.
 
-Whose turn it is: the owner of whom the fewest run, then the one who was served least recently; of theirs, by priority,
-then the oldest. What is `low` waits until nobody has anything else, or until it has waited LOW_WAITS_MS: then it counts as
+Whose turn it is: the owner of whom the fewest run, then the one who was served, or began to wait, longest ago (see
+ring.py); of theirs, by priority, then the oldest. What is `low` waits until nobody has anything else, or until it has waited LOW_WAITS_MS: then it counts as
 normal. Owners and agents that run as many as they may have no turn until one of theirs ends.
 """
 
@@ -19,6 +19,7 @@ from .base import Key, Owner, Priority
 from .load import Flow, Load
 from .log import Log
 from .ranked import Ranked
+from .ring import Ring
 
 LOW_WAITS_MS: Final = 60_000
 """How long `low` steps back behind everybody's requests, so that a busy server gets to it as well."""
@@ -43,9 +44,10 @@ class Ready:
     def __init__(self, load: Load) -> None:
         self.flow = Flow()
         self.version = 0  # rises with every change of who waits for what
+        self.ring = Ring()
         self._load = load
         agents = [None, *load.agents_max]
-        self._rows = {(agent, low): _Rows(load) for agent in agents for low in (False, True)}
+        self._rows = {(agent, low): _Rows(load, self.ring) for agent in agents for low in (False, True)}
         self._in: dict[int, tuple[Turn, bool]] = {}
         self._timed: list[tuple[int, int, Turn]] = []
         self._timed_in: set[tuple[int, int]] = set()
@@ -67,6 +69,7 @@ class Ready:
         if turn.number in self._in:
             return
         low = turn.rank == RANKS["low"]
+        self.ring.join(turn.owner)
         self._file(turn, low)
         if low:
             self.at(turn.ripe_at, turn)
@@ -84,8 +87,22 @@ class Ready:
             return None
         turn, low = found
         self._rows[turn.agent, low].drop(turn)
+        self.ring.leave(turn.owner)
         self.version += 1
         return turn
+
+    def take(self, number: int) -> tuple[Turn, int]:
+        """Do not look at it, which is in: its turn, and where its owner stood, for `put_back`."""
+        turn = self._in[number][0]
+        place = self.ring.place(turn.owner)
+        self.drop(number)
+        return turn, place
+
+    def put_back(self, turn: Turn, place: int) -> None:
+        """Look at it again, with its owner at this place: the stage that dropped it, and served them, came to nothing."""
+        self.put(turn)
+        self.ring.put_back(turn.owner, place)
+        self._turn_of(turn.owner)
 
     def at(self, when: int, turn: Turn) -> None:
         """Look at it at this time (ms)."""
@@ -111,14 +128,7 @@ class Ready:
 
     def serve(self, owner: Owner) -> None:
         """The owner has had a turn."""
-        forgotten = self._load.serve(owner)
-        for changed in (owner, forgotten):
-            if changed is not None:
-                self._turn_of(changed)
-
-    def unserve(self, owner: Owner, served_at: int) -> None:
-        """The owner has not: the stage came to nothing."""
-        self._load.unserve(owner, served_at)
+        self.ring.serve(owner)
         self._turn_of(owner)
 
     def _turn_of(self, owner: Owner) -> None:
@@ -132,7 +142,7 @@ class Ready:
             when, number, turn = heappop(self._timed)
             self._timed_in.discard((when, number))
             if now >= turn.ripe_at and self._in.get(number, (turn, False))[1]:
-                self.drop(number)
+                self._rows[turn.agent, True].drop(turn)  # its owner stays where they are
                 self._file(turn, False)
             else:
                 self.put(turn)
@@ -171,8 +181,9 @@ class Ready:
 class _Rows:
     """What waits for one agent (or for any without a limit), a row per owner, and the order of the owners."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, ring: Ring) -> None:
         self._load = load
+        self._ring = ring
         self._of: dict[Owner, Ranked[int]] = {}
         self.owners: Ranked[Owner] = Ranked()  # those who may run one more
 
@@ -201,8 +212,7 @@ class _Rows:
         row = self._of.get(owner)
         if row is None:
             return
-        load, first = self._load, row.first()
-        if first is None or not load.has_slot(owner):
-            self.owners.drop(owner)
+        if self._load.has_slot(owner):
+            self.owners.put(owner, (self._load.owners[owner], self._ring.place(owner)))
         else:
-            self.owners.put(owner, (load.owners[owner], load.served_at(owner), first[1]))
+            self.owners.drop(owner)

@@ -52,8 +52,9 @@ class Stage:
         self._drafts = Drafts(journals)
         self._leases: Counter[tuple[Owner, str]] = Counter()  # more or fewer than committed
         self._ends = 0  # leases given back
-        self._served: list[tuple[Owner, int]] = []  # whose turn it was, and when it was before
-        self._hints: list[Turn] = []  # taken from the index by `claim`
+        self._hints: list[
+            tuple[Turn, int]
+        ] = []  # taken from the index by `claim`, with the owner's place before
         self._next_number = journals.next_number
         self.cold_removed: list[Key] = []
         self.cold_projected: list[Key] = []
@@ -97,9 +98,8 @@ class Stage:
         ready = self._journals.ready
         ready.due(self.now)
         while (number := ready.first()) is not None:
-            turn = ready.drop(number)
-            assert turn is not None
-            self._hints.append(turn)
+            self._hints.append(ready.take(number))
+            turn = self._hints[-1][0]
             draft = self._drafts.number(number)
             if draft is None or not self._claimable(draft, turn):
                 continue
@@ -111,7 +111,6 @@ class Stage:
             )  # fmt: skip
             draft.term += 1
             draft.epochs.append(Epoch(draft.term, nonce, draft.tail))
-            self._served.append((turn.owner, self._journals.load.served_at(turn.owner)))
             ready.serve(turn.owner)
             self._lease(draft, held=True)
             draft.parked, draft.released, draft.row = False, False, True
@@ -289,10 +288,8 @@ class Stage:
         self._journals.next_number = self._next_number
         for (owner, agent), more in self._leases.items():
             ready.leased(owner, agent, -more)
-        for owner, served_at in reversed(self._served):
-            ready.unserve(owner, served_at)
-        for turn in self._hints:
-            ready.put(turn)
+        for turn, place in reversed(self._hints):
+            ready.put_back(turn, place)
         for draft in self._drafts.all:
             if draft.opened:
                 ready.drop(draft.log.number)

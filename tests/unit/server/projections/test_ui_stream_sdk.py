@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 
 from holdfast_protocol import events as ev
 from holdfast_protocol.fold import fold
@@ -50,24 +50,44 @@ console.log(JSON.stringify(read));
 """
 
 
+DRAWN = settings(
+    max_examples=HISTORIES_N,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
+)
+
+
+def has_tool(log: list[ev.Event]) -> bool:
+    """Whether a tool call stands in it."""
+    return any(isinstance(part, ToolPart) for part in fold(log).parts)
+
+
+def takes_back(log: list[ev.Event]) -> bool:
+    """Whether a later attempt dropped something that a reader had been shown."""
+    return any(chunk["type"] == "reset-step" for chunk in chunks_of(log, reset_steps=True))
+
+
 def logs() -> list[list[ev.Event]]:
     """The same legal logs in every run."""
     drawn: list[list[ev.Event]] = []
 
-    @settings(
-        max_examples=HISTORIES_N,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-        deadline=None,
-    )
+    @DRAWN
     @given(histories())
     def draw(log: list[ev.Event]) -> None:
         drawn.append(log)
 
     draw()
-    return drawn
+    # What is drawn may change with the modules that are loaded, so what the tests are about is asked for.
+    return [
+        *drawn,
+        *(
+            find(histories(), holds, settings=settings(DRAWN, max_examples=5_000))
+            for holds in (has_tool, takes_back)
+        ),
+    ]
 
 
 def chunks_of(log: list[ev.Event], *, reset_steps: bool) -> list[dict[str, Any]]:
