@@ -12,7 +12,7 @@ from holdfast_protocol import replies as rep
 from .backoff import Backoff
 from .connection import Connection
 from .errors import ClientError, CommandRefused, ConnectionLost, NoReply
-from .session import Session
+from .session import PASSING, Session
 
 REPLY_DEADLINE_S: Final = 60.0
 """How long a connected server may think about a command before the caller is told; time without a connection is not
@@ -20,9 +20,6 @@ counted, that has `patience_s`."""
 
 RETRIES_MAX: Final = 6
 """How often a command is repeated that was refused for a passing reason; with back-off, about ten seconds."""
-
-PASSING: Final = frozenset({"draining", "unavailable", "rate_limited"})
-"""Codes after which the client itself repeats a command; other retryable ones are for the caller to weigh."""
 
 R = TypeVar("R", bound=rep.Reply)
 

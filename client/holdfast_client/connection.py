@@ -22,7 +22,7 @@ from holdfast_protocol.errors import CLOSE_CODES
 
 from .backoff import Backoff
 from .errors import ConnectionLost, ConnectionRefused, NotAuthenticated, first_of
-from .happenings import Complained, Happening, Welcomed
+from .happenings import Complained, Happening, PutOff, Welcomed
 from .session import Session
 
 OPEN_DEADLINE_S: Final = 10.0
@@ -36,6 +36,9 @@ FRAME_BYTES_MAX: Final = 2 * 1024 * 1024
 
 PATIENCE_S: Final = 300.0
 """How long to go on without a connection before those who wait are told; a rolling restart takes less."""
+
+ASKED_WAIT_MAX_S: Final = 120.0
+"""How long a server's wish to be left alone is followed."""
 
 
 class _Again(Exception):
@@ -232,6 +235,9 @@ class Connection:
                         self._welcome()
                     elif isinstance(happening, Complained) and happening.error.code == "unauthenticated":
                         raise NotAuthenticated(happening.error.message, code=4401)
+                    elif isinstance(happening, PutOff):
+                        wait_s = (happening.error.retry_after_ms or 0) / 1000
+                        raise _Again("the server cannot read now", at_least_s=min(wait_s, ASKED_WAIT_MAX_S))
                 self._outgoing.set()
                 self._happened(happenings)
         except ConnectionClosed as error:
@@ -280,5 +286,5 @@ def _refused_by_status(error: InvalidStatus) -> Exception:
     if status in (408, 429) or status >= 500:
         wait = response.headers.get("Retry-After", "")
         wait_s = float(wait) if wait.isdecimal() else 0.0
-        return _Again(f"the server is not ready (HTTP {status})", at_least_s=min(wait_s, 120.0))
+        return _Again(f"the server is not ready (HTTP {status})", at_least_s=min(wait_s, ASKED_WAIT_MAX_S))
     return ConnectionRefused(f"There is no Holdfast WebSocket at that address (HTTP {status}).", code=status)

@@ -51,4 +51,11 @@ class Complained:
     error: rep.Error
 
 
-Happening = Welcomed | Replied | Changed | FeedChanged | Noticed | Complained
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """The server cannot let a request be followed now; it is asked again over the next connection, with what is here."""
+
+    error: rep.Error
+
+
+Happening = Welcomed | Replied | Changed | FeedChanged | Noticed | Complained | PutOff

@@ -15,7 +15,7 @@ feed's cursor. All commands may be repeated: a submit carries its id (I4), and t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from holdfast_protocol import commands as cmd
 from holdfast_protocol import pushes as psh
@@ -27,8 +27,11 @@ from holdfast_protocol.limits import COMMAND_BYTES_MAX, HEARTBEAT_S
 from .errors import CommandRefused
 from .feed import FeedRows
 from .following import Following, Verdict
-from .happenings import Changed, Complained, FeedChanged, Happening, Noticed, Replied, Welcomed
+from .happenings import Changed, Complained, FeedChanged, Happening, Noticed, PutOff, Replied, Welcomed
 from .outbox import Outbox
+
+PASSING: Final = frozenset({"draining", "unavailable", "rate_limited"})
+"""Codes after which the client itself asks again; other retryable ones are for the caller to weigh."""
 
 
 class Session:
@@ -267,6 +270,9 @@ class Session:
         if following is None or following.ref != reply.ref:
             return []
         if isinstance(reply, rep.Error):
+            if reply.code in PASSING:
+                following.dropped()  # what it has stands; it is asked for again over the next connection
+                return [PutOff(reply)]
             return self._lost(request_id, reply.code, reply.message)
         following.granted()
         return []

@@ -331,3 +331,31 @@ def test_no_id_of_an_entry_is_left_to_redis() -> None:
     assert len(sources) >= 5
     assert adds
     assert [line for line in adds if "'*'" in line or '"*"' in line] == []
+
+
+@pytest.mark.usefixtures("no_tick")
+async def test_what_a_new_term_wrote_is_shown_under_its_epoch(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A follower that missed an input shows what the next term writes at once, and with that term's cursors."""
+    a, b = two
+    await a.open()
+    seen = await b.store.log(key())
+    held = await a.claim()
+    await held.begin()
+    held.writer.put(ev.PartDone(at=6, part=0))
+    await held.writer.flush()
+    await a.store.park(held.claim, 0, held.wait())
+    await until(lambda: seen.parked)
+    take = b.store._messages.take
+    monkeypatch.setattr(b.store._messages, "take", lambda channel, data: None)
+    await a.store.put_input(key(), decision())
+    again = await a.claim()
+    await asyncio.sleep(0.1)  # whatever was told until now is lost on its way
+    shown: list[tuple[int, int]] = []
+    b.store.observe(lambda changes: shown.extend((c.end, c.log.cursor(c.end).term) for c in changes))
+    monkeypatch.setattr(b.store._messages, "take", take)
+    await again.begin("resumed")
+    await until(lambda: seen.tail == held.log.tail)
+    assert shown
+    assert {term for end, term in shown if end > again.claim.start} == {2}

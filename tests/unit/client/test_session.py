@@ -9,7 +9,7 @@ import pytest
 
 from holdfast_client.errors import CommandRefused, OutboxFull
 from holdfast_client.following import STARTS_OVER_MAX, Following
-from holdfast_client.happenings import Changed, Complained, FeedChanged, Noticed, Replied, Welcomed
+from holdfast_client.happenings import Changed, Complained, FeedChanged, Noticed, PutOff, Replied, Welcomed
 from holdfast_client.outbox import OUTBOX_COMMANDS_MAX
 from holdfast_client.session import Session
 from holdfast_protocol import commands as cmd
@@ -286,6 +286,29 @@ def test_a_request_that_is_gone_or_unknown_is_lost_with_its_reason():
     assert gone.lost is not None
     assert (unknown.lost[0], gone.lost[0]) == ("unknown_request", "gone")
     assert dialogue.session.followings == {}
+
+
+def test_a_request_that_cannot_be_read_now_is_asked_for_again():
+    """A server whose store is away for a moment refuses to let it be followed: what is here stands, and the next connection
+    asks for the rest with its cursor."""
+    dialogue = Dialogue()
+    dialogue.connect()
+    dialogue.session.submit([ASK])
+    dialogue.exchange()
+    following = dialogue.session.followings["r1"]
+    dialogue.drop()
+    refusal = rep.Error(code="unavailable", message="Later.", retryable=True)
+    dialogue.core.refuse.append((cmd.Subscribe, refusal))
+    dialogue.core.commands.clear()
+    dialogue.connect()
+    assert PutOff in [type(one) for one in dialogue.happenings]
+    assert following.lost is None
+    dialogue.drop()
+    dialogue.connect()
+    asked = [one for one in dialogue.core.commands if isinstance(one, cmd.Subscribe)]
+    assert len(asked) == 2
+    assert asked[0].cursor == asked[1].cursor is not None
+    assert following.state == "live"
 
 
 def test_unfollow_leaves_the_request_alone():

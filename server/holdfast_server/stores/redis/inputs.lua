@@ -39,7 +39,8 @@ F('input', function(T, a)
   if count >= tonumber(items_max) then
     return {'FULL'}
   end
-  redis.call('HSET', K .. ':i', name, string.format('%06d:%s:%s', count, sha, item))
+  -- Not by one format: its %s would end a short item at the first zero byte.
+  redis.call('HSET', K .. ':i', name, string.format('%06d:', count) .. sha .. ':' .. item)
   redis.call('HSET', K .. ':h', 'inb', count + 1, 'park', '0')
   local ver, row = J.changed(T, K, node, 'i', nil, nil, nil, item)
   if park == '1' then

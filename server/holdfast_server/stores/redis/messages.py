@@ -19,7 +19,7 @@ from holdfast_server.stores.log import Log
 from .calls import Calls
 from .follow import FOLLOW_MS, Follow
 from .keys import ALL, node_channel, owner_prefix, tag_of
-from .rows import Fields, fields_in, item_in, same_past, summary_in
+from .rows import Fields, fields_in, item_in, same_past, set_chain, summary_in
 from .shelf import Shelf
 
 WATCH_TICKS: Final = 3
@@ -108,6 +108,8 @@ class Messages:
         fields, only_events = said.fields, said.kind == "e"
         if int(fields[b"term"]) != journal.term and (only_events or not same_past(journal, fields)):
             return False
+        if not only_events:
+            set_chain(journal, fields)
         if said.end > said.start and said.end > journal.tail:
             if not said.events or said.start != journal.tail:
                 return False

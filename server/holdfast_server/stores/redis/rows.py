@@ -253,6 +253,14 @@ def set_state(log: Log, fields: Fields) -> None:
         log.term, log.chain = term, chain_in(fields)
 
 
+def set_chain(log: Log, fields: Fields) -> None:
+    """Add the epochs that the log does not know yet: events are shown under the epoch that wrote them, so this comes before
+    they do."""
+    term = int(fields[b"term"])
+    if term > log.term:
+        log.term, log.chain = term, chain_in(fields)
+
+
 def same_past(log: Log, fields: Fields) -> bool:
     """Whether the stored journal is this one, so far as both go: each term that both know has the same epoch."""
     for epoch in log.chain:
