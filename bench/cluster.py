@@ -16,6 +16,7 @@ from tests.support.script import Script
 
 from . import machine
 from .cluster_load import RATE, Asked, Kept, Streamed, idle, keep, requests, stream
+from .cluster_model import Costs, table
 from .cluster_rig import POSTGRES, Stand, Usage, cluster, sqlite
 from .nodes import program
 from .paced import DELTA_CHARS, FILL
@@ -31,7 +32,7 @@ each other's way, so throughput says little about more machines, and what counts
 from the kernel, Redis and PostgreSQL each by itself. What an idle stand uses in the same time is taken off, and told apart. Answers are made at {RATE} deltas of
 {DELTA_CHARS} characters a second in the node that runs them (bench/paced.py), in one row by a model in another process (OpenAI stream); they belong to 64 users. The SQLite node does
 the same by turns. Redis per delta is from its own counters (INFO), writes of PostgreSQL are transactions and bytes of its log. A
-request is a new chat with an answer of {REQUEST_DELTAS} deltas, from submit to seal, packed and in the history."""
+request has an answer of {REQUEST_DELTAS} deltas, from submit to seal, and is packed, and in the history, where it has a chat."""
 
 
 @dataclass(slots=True)
@@ -57,18 +58,22 @@ async def run(scale: Scale) -> Report:
     machine.cores()
     with PostgresServer(POSTGRES) as postgres:
         version = (await postgres.do("SHOW server_version"))[0][0].split()[0]
-        await _deltas(report, postgres, scale)
-        await _nodes(report, postgres, scale)
-        await _requests(report, postgres, scale)
-    report.reading.append(f"PostgreSQL {version}; {len(machine.cores()[0] | machine.cores()[1])} cores for everything.")
+        costs = Costs()
+        rest = await _deltas(report, costs, postgres, scale)
+        await _nodes(report, costs, rest, postgres, scale)
+        await _requests(report, costs, postgres, scale)
+    report.tables.append(table(costs))
+    report.reading.append(
+        f"PostgreSQL {version}; {len(machine.cores()[0] | machine.cores()[1])} cores for everything."
+    )
     return report
 
 
 # -- deltas ------------------------------------------------------------------------------------------------------
 
 
-async def _deltas(report: Report, postgres: PostgresServer, scale: Scale) -> None:
-    """One node beside SQLite; a node that runs and others that deliver."""
+async def _deltas(report: Report, costs: Costs, postgres: PostgresServer, scale: Scale) -> Usage:
+    """One node beside SQLite; a node that runs and others that deliver. What one node uses that has never done anything."""
     answers = scale.pick(60, 6)
     alone, one, model = Row("SQLite, 1 node", 1), Row("1 node", 1), Row("1 node, model over HTTP", 1)
     away = Row("a node runs, another delivers", 1)
@@ -87,7 +92,9 @@ async def _deltas(report: Report, postgres: PostgresServer, scale: Scale) -> Non
         ):
             await asyncio.sleep(scale.settle_s)
             await asyncio.gather(*(idle(stand, scale.measured_s) for stand in (plain, single, apart)))
-            await stream(single, 1, [0], Scale(quick=True), agent="model")  # it imports what it needs at its first answer
+            await stream(
+                single, 1, [0], Scale(quick=True), agent="model"
+            )  # it imports what it needs at its first answer
             for _ in range(scale.pick(2, 1)):
                 alone.got.append(await stream(plain, answers, [0], scale))
                 one.got.append(await stream(single, answers, [0], scale))
@@ -104,14 +111,22 @@ async def _deltas(report: Report, postgres: PostgresServer, scale: Scale) -> Non
     for row in (away, same, fan):
         cost.add(*_cells(row, row.us(0), row.us(1, 2)))
     report.tables += [cost, _redis_per_delta([one, model, away, same, fan])]
+    costs.run, costs.follow = median(away.us(0)) / 1e6, median(away.us(1, 2)) / 1e6
+    costs.model = (median(model.us(0)) - median(one.us(0))) / 1e6
+    costs.reader = max(0.0, median(same.us(1, 2)) - median(away.us(1, 2))) / 1e6
+    costs.moved = median(got.each(got.used.in_bytes + got.used.out_bytes) for got in away.got)
     mine, theirs = median(one.late(0.5)), median(alone.late(0.5))
-    report.reading += [
+    report.reading.append(
         f"Beside SQLite in the same run a delta through Redis comes {times(mine / theirs)} as late at the median ({mine:.1f} to {theirs:.1f} ms), "
-        f"and costs the node {times(median(one.us(0)) / median(alone.us(0)))} the CPU, and Redis {_redis_us(one):.0f} µs.",
+        f"and costs the node {times(median(one.us(0)) / median(alone.us(0)))} the CPU, and Redis {_redis_us(one):.0f} µs."
+    )
+    report.reading.append(
         f"One more node that follows an answer costs that node {median(fan.us(1, 2)) - median(same.us(1, 2)):.0f} µs per delta more than one more reader on a node "
         f"that follows it already, Redis {_redis_us(fan) - _redis_us(same):.0f} µs, and the node that runs it nothing "
-        f"({median(fan.us(0)):.0f} to {median(same.us(0)):.0f} µs).",
-    ]
+        f"({median(fan.us(0)):.0f} to {median(same.us(0)):.0f} µs)."
+    )
+    assert single.idle is not None
+    return single.idle
 
 
 def _redis_us(row: Row) -> float:
@@ -131,14 +146,24 @@ def _cells(row: Row, runs: list[float], only: list[float]) -> list[str]:
 def _redis_per_delta(rows: Sequence[Row]) -> Table:
     table = Table(
         "Redis per delta; medians",
-        ["arrangement", "appends", "calls of functions", "commands inside", "messages", "bytes in", "bytes out"],
+        [
+            "arrangement",
+            "appends",
+            "calls of functions",
+            "commands inside",
+            "messages",
+            "bytes in",
+            "bytes out",
+        ],
     )
 
     def each(row: Row, *names: str) -> float:
         return median(one.each(sum(one.used.calls.get(name, 0) for name in names)) for one in row.got)
 
     for row in rows:
-        inside = median(one.each(sum(one.used.calls.values())) for one in row.got) - each(row, "fcall", "fcall_ro")
+        inside = median(one.each(sum(one.used.calls.values())) for one in row.got) - each(
+            row, "fcall", "fcall_ro"
+        )
         table.add(
             row.name, f"{each(row, 'xadd'):.2f}", f"{each(row, 'fcall', 'fcall_ro'):.2f}", f"{inside:.1f}",
             f"{each(row, 'publish'):.2f}", f"{median(one.each(one.used.in_bytes) for one in row.got):,.0f}",
@@ -162,26 +187,45 @@ async def _speak(port: int, scale: Scale) -> None:
 # -- nodes -------------------------------------------------------------------------------------------------------
 
 
-async def _nodes(report: Report, postgres: PostgresServer, scale: Scale) -> None:
-    """Three equal nodes, then two, then one: what they cost when idle, at a load that fits, and at one that does not."""
-    fits, too_many = scale.pick(90, 6), scale.pick(300, 12)
+async def _nodes(report: Report, costs: Costs, alone: Usage, postgres: PostgresServer, scale: Scale) -> None:
+    """Several equal nodes, and fewer and fewer: what they cost when idle, at a load that fits, and at one that does not."""
+    fits, too_many, widest = scale.pick(90, 6), scale.pick(300, 12), scale.pick(3, 2)
     load = Table(
         "Every node has both roles, readers and answers are spread over all",
-        ["nodes", "answers", "deltas/s", "of what is due", "CPU µs per delta: nodes", "Redis", "PostgreSQL", "a core of its own would carry"],
+        [
+            "nodes",
+            "answers",
+            "deltas/s",
+            "of what is due",
+            "CPU µs per delta: nodes",
+            "Redis",
+            "PostgreSQL",
+            "a core of its own would carry",
+        ],
     )
     rest = Table(
         "Nothing to do: per second",
-        ["nodes", "CPU ms of a node", "CPU ms of Redis", "calls of functions", "commands inside", "KiB to Redis and back"],
+        [
+            "nodes",
+            "CPU ms of a node",
+            "CPU ms of Redis",
+            "calls of functions",
+            "commands inside",
+            "KiB to Redis and back",
+        ],
     )
-    quiet: list[Usage] = []
+    quiet = {1: alone}
     rows: dict[int, list[list[str]]] = {}
-    async with cluster(postgres, ["both"] * 3, [0, 1, 0]) as (stand, rig):
-        for count in (3, 2, 1):
+    async with cluster(postgres, ["both"] * widest, [0, 1, 0][:widest]) as (stand, rig):
+        for count in range(widest, 0, -1):
             await asyncio.sleep(scale.settle_s)
-            quiet.insert(0, await idle(stand, scale.measured_s))
+            used = await idle(stand, scale.measured_s)
+            quiet.setdefault(widest, used)  # later ones still tidy up after what has been
             for answers in (fits, too_many):
                 got = await stream(stand, answers, [], scale)
                 nodes_us = got.us(sum(got.used.nodes))
+                if count == widest:  # the last one counts: Redis is busy, as one would have it
+                    costs.redis = got.us(got.used.redis) / 1e6
                 rows.setdefault(count, []).append([
                     str(count), str(answers), f"{got.made / got.used.at:,.0f}", f"{got.made / got.due:.2f}", f"{nodes_us:.0f}",
                     f"{got.us(got.used.redis):.0f}", f"{got.us(got.used.postgres):.1f}", f"{1e6 / nodes_us:,.0f}",
@@ -190,7 +234,7 @@ async def _nodes(report: Report, postgres: PostgresServer, scale: Scale) -> None
     for count in sorted(rows):
         for row in rows[count]:
             load.add(*row)
-    for count, used in enumerate(quiet, start=1):
+    for count, used in sorted(quiet.items()):
         inside = sum(used.calls.values()) - used.calls.get("fcall", 0) - used.calls.get("fcall_ro", 0)
         rest.add(
             str(count), f"{sum(used.nodes) / count / used.at * 1000:.1f}", f"{used.redis / used.at * 1000:.1f}",
@@ -198,7 +242,8 @@ async def _nodes(report: Report, postgres: PostgresServer, scale: Scale) -> None
             f"{(used.in_bytes + used.out_bytes) / used.at / 1024:.0f}",
         )  # fmt: skip
     report.tables += [load, rest]
-    more = (quiet[2].redis / quiet[2].at - quiet[0].redis / quiet[0].at) / 2
+    more = (quiet[widest].redis / quiet[widest].at - alone.redis / alone.at) / (widest - 1)
+    costs.node_rest = more
     report.reading.append(
         f"Each further idle node costs Redis {more * 1000:.1f} ms a second: {more:.2%} of its one core, whatever the load."
     )
@@ -215,9 +260,14 @@ async def _less(stand: Stand, rig: Cluster) -> None:
 # -- requests, and what is kept ----------------------------------------------------------------------------------
 
 
-async def _requests(report: Report, postgres: PostgresServer, scale: Scale) -> None:
+async def _requests(report: Report, costs: Costs, postgres: PostgresServer, scale: Scale) -> None:
     """Short answers; then what Redis holds of live and of ended ones."""
-    count, callers, live, deltas = scale.pick(320, 8), scale.pick(16, 4), scale.pick(200, 8), scale.pick(150, 20)
+    count, callers, live, deltas = (
+        scale.pick(320, 8),
+        scale.pick(16, 4),
+        scale.pick(200, 8),
+        scale.pick(150, 20),
+    )
     async with (
         sqlite(compact_s=COMPACT_S) as plain,
         cluster(postgres, ["both"], [0], compact_s=COMPACT_S) as (single, _),
@@ -225,10 +275,12 @@ async def _requests(report: Report, postgres: PostgresServer, scale: Scale) -> N
         await asyncio.sleep(scale.settle_s)
         await asyncio.gather(idle(plain, scale.measured_s), idle(single, scale.measured_s))
         after_s = PACKED_S if not scale.quick else 1.0
-        for stand in (plain, single):  # imports, connections, plans
-            await requests(stand, callers, callers, REQUEST_DELTAS, 0.5)
-        theirs = await requests(plain, count, callers, REQUEST_DELTAS, after_s)
-        mine = await requests(single, count, callers, REQUEST_DELTAS, after_s)
+        rows: list[tuple[str, Asked]] = []
+        for chat in (False, True):
+            for name, stand in (("SQLite", plain), ("Redis, PostgreSQL", single)):
+                await requests(stand, callers, callers, REQUEST_DELTAS, 0.5, chat=chat)  # connections, plans
+                asked = await requests(stand, count, callers, REQUEST_DELTAS, after_s, chat=chat)
+                rows.append((f"{name}, {'in a new chat' if chat else 'without a chat'}", asked))
         kept = await keep(single, live, deltas, scale.measured_s, after_s)
     table = Table(
         f"{count} requests on {callers} connections: per request",
@@ -237,9 +289,14 @@ async def _requests(report: Report, postgres: PostgresServer, scale: Scale) -> N
             "PostgreSQL: transactions that write", "KiB of its log", "ms p50",
         ],
     )  # fmt: skip
-    for name, asked in (("SQLite", theirs), ("Redis, PostgreSQL", mine)):
+    for name, asked in rows:
         table.add(name, *_per_request(asked))
     report.tables += [table, _kept(kept, live)]
+    count, used = asked.requests, asked.used  # of the last row: in a chat, with Redis and PostgreSQL
+    costs.request, costs.redis_request = used.nodes[0] / count, used.redis / count
+    costs.postgres_request = used.postgres / count
+    costs.transactions, costs.wal = used.transactions / count, used.wal_bytes / count
+    costs.entry, costs.ended = kept.live / deltas, kept.ended
     silent = kept.silent
     report.reading.append(
         f"A live answer that is silent costs its node {silent.nodes[0] / silent.at / live * 1e6:.0f} µs a second, Redis "

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 
+from bench.paced import delta
 from holdfast_server.agents.authored import agent
 from holdfast_server.agents.base import Context
-
-from bench.paced import delta
 
 
 @agent(name="lingering", first_output_s=None, stall_s=None, total_s=None)

@@ -17,6 +17,8 @@ from .wire import Socket, crowd, texts_of_pages
 
 RATE = 50
 SUBMIT_WAIT_S = 30.0
+STARTS_PER_S = 100
+"""Answers begin no faster: what is measured is how they go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,18 @@ async def enter(stand: Stand, node: int, owner: int) -> Socket:
 
 
 async def stream(
-    stand: Stand, answers: int, readers: Sequence[int], scale: Scale, *, agent: str = "paced", rate: float = RATE
+    stand: Stand,
+    answers: int,
+    readers: Sequence[int],
+    scale: Scale,
+    *,
+    agent: str = "paced",
+    rate: float = RATE,
 ) -> Streamed:
     """So many answers at a rate, each with a reader on each of these nodes; asked for through the first. Where `readers` is
     empty each answer has one reader, by turns on every node."""
-    deltas = int((scale.streamed_s + 2) * rate)
+    start_s = max(scale.start_s, answers / STARTS_PER_S)
+    deltas = int((scale.streamed_s + start_s + 2) * rate)
     width = len(stand.nodes)
     with quiet_client():
         first: dict[str, Socket] = {}
@@ -66,9 +75,11 @@ async def stream(
         for number, (request_id, socket) in enumerate(first.items()):
             wanted = submission(agent, request_id=request_id, rate=rate, deltas=deltas)
             if agent == "model":
-                wanted["request"].pop("options")  # type: ignore[attr-defined]
+                request = wanted["request"]
+                assert isinstance(request, dict)
+                del request["options"]
             asked.append(asyncio.ensure_future(socket.ask(wanted, b'"submitted"', wait_s=SUBMIT_WAIT_S)))
-            await asyncio.sleep(max(0.0, began + scale.start_s * (number + 1) / answers - loop.time()))
+            await asyncio.sleep(max(0.0, began + start_s * (number + 1) / answers - loop.time()))
         if others:
             await asyncio.gather(*asked)
         for request_id, socket in others:
@@ -79,7 +90,7 @@ async def stream(
             await asyncio.sleep(scale.measured_s)
             after, to = await stand.usage(), loop.time()
             await asyncio.sleep(scale.settle_s / 2)
-        await asyncio.gather(*asked)
+        await asyncio.gather(*asked, return_exceptions=True)  # who was not answered is missing in `made`
         await cancel(first)
         for socket in sockets:
             socket.close()
@@ -123,15 +134,23 @@ class Asked:
     wait_ms: list[float]
 
 
-async def requests(stand: Stand, count: int, callers: int, deltas: int, after_s: float) -> Asked:
-    """So many short answers, each in a chat of its own; what they used, up to so long after the last one, when it is packed."""
+async def requests(
+    stand: Stand, count: int, callers: int, deltas: int, after_s: float, *, chat: bool = False
+) -> Asked:
+    """So many short answers, `chat`: each in a new chat; what they used, up to so long after the last one, when it is packed."""
     waits: list[float] = []
 
     async def ask(number: int) -> None:
         socket = await enter(stand, number % len(stand.nodes), number)
         for _ in range(count // callers):
             began = time.monotonic()
-            waits.append((await socket.ask(submission("paced", rate=0, deltas=deltas), b'"sealed":true') - began) * 1000)
+            asked = submission("paced", rate=0, deltas=deltas)
+            if chat:
+                request = asked["request"]
+                assert isinstance(request, dict)
+                del request["messages"]
+                request.update(chat_id=str(uuid.uuid4()), text="go")
+            waits.append((await socket.ask(asked, b'"sealed":true') - began) * 1000)
             socket.forget()
         socket.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
@@ -101,7 +102,8 @@ class Stand:
             checkpointer = (await self._postgres.do(_POSTMASTER))[0][0]
             self._postmaster = int(_stat(checkpointer)[1])
             for pid in (self._redis_pid, self._postmaster, *_children(self._postmaster)):
-                machine.pin(pid, cores)
+                with contextlib.suppress(OSError):  # a child that has just ended
+                    machine.pin(pid, cores)
 
     async def usage(self) -> Usage:
         """What was used up to now."""
@@ -146,7 +148,11 @@ async def sqlite(extra: str = "", compact_s: float = 30) -> AsyncIterator[Stand]
 
 @asynccontextmanager
 async def cluster(
-    postgres: PostgresServer, roles: Sequence[Role], cores: Sequence[int], extra: str = "", compact_s: float = 30
+    postgres: PostgresServer,
+    roles: Sequence[Role],
+    cores: Sequence[int],
+    extra: str = "",
+    compact_s: float = 30,
 ) -> AsyncIterator[tuple[Stand, Cluster]]:
     """Nodes in these roles with a Redis and a database of their own. `cores`: of each node, 0 the measured core, 1 the others."""
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as made:

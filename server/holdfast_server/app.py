@@ -247,6 +247,7 @@ class Node:
         self.admission.draining = True
         server = self.config.server
         self.door.announce_draining()
+        await self.peers.drain()
         await self.runner.drain(server.drain_s)
         self.entrance.close()
         await self.door.close(server.close_spread_s)

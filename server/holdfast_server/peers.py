@@ -104,6 +104,11 @@ class Peers:
             shared.watch(owner)
         self._gap()
 
+    async def drain(self) -> None:
+        """This node is about to stop: the others do what it would have begun."""
+        if self._shared is not None:
+            await self._shared.drain()
+
     async def close(self) -> None:
         """End what is under way."""
         await self._tasks.close()

@@ -78,7 +78,7 @@ def _shared_store(config: Config, chats: Chats, now_ms: Callable[[], int]) -> Tr
         owner_running_max=limits.user_running_max, owner_open_max=limits.user_open_max,
         agents_max=_agents_max(config),
         lease_s=cluster.lease_s, acceptances=chats.acceptances,
-        worker="worker" in cluster.roles, volatile_ok=cluster.volatile_ok, pace=Pace(),
+        worker="worker" in cluster.roles, slots=limits.slots, volatile_ok=cluster.volatile_ok, pace=Pace(),
     )  # fmt: skip
     return cast("TroubledStore", store)
 

@@ -81,14 +81,49 @@ class FairnessSuite:
             await line.end(held)
         assert order in (["ann", "bob"] * 3, ["bob", "ann"] * 3)
 
-    async def test_those_who_were_never_served_come_first(self, line: Line) -> None:
-        """Who has had nothing yet is before those who have, though nothing of theirs runs any more."""
+    async def test_a_place_is_when_one_was_served_or_began_to_wait(self, line: Line) -> None:
+        """Of two of whom equally many run, who was served, or asked with nothing in the queue, longest ago is next."""
         await line.ask_all("a0 a1 a2", ANN)
         await line.end(await line.scribe.claim())
         await line.ask("b0", BOB)
+        await line.end(await line.scribe.claim())
         await line.ask("c0", CAT)
-        assert sorted(await line.claims(2)) == ["b0", "c0"]
-        assert await line.claims(1) == ["a1"]
+        await line.ask("b1", BOB)
+        order = []
+        for _ in range(4):
+            held = await line.scribe.claim()
+            order.append(held.key.request_id)
+            await line.end(held)
+        assert order == ["b0", "a2", "c0", "b1"]
+
+    async def test_new_users_do_not_starve_an_old_one(self, line: Line) -> None:
+        """However many come who never had anything: who was served before has a turn when those who waited then had theirs."""
+        await line.ask_all("a0 a1 a2", ANN)
+        await line.end(await line.scribe.claim())
+        order = []
+        for number in range(12):
+            for late in range(2):
+                name = f"n{number}-{late}"
+                await line.ask(name, Owner("acme", name))
+            held = await line.scribe.claim()
+            order.append(held.key.request_id)
+            await line.end(held)
+        assert [order.index("a1"), order.index("a2")] == [0, 3]
+
+    async def test_low_keeps_its_place_when_it_counts_as_normal(self, line: Line) -> None:
+        """Its user has waited since it was asked, not since its minute was over."""
+        await line.ask("l0", ANN, "low")
+        await line.ask_all("b0 b1", BOB)
+        line.clock.now += LOW_WAITS_MS
+        assert await line.claims(3) == ["l0", "b0", "b1"]
+
+    async def test_waiting_for_a_time_is_not_waiting_for_a_turn(self, line: Line) -> None:
+        """Whoever asked for later begins to wait when the time has come: nobody keeps a place by that."""
+        await line.ask("a0", ANN, not_before=line.clock.now + 5_000)
+        assert await line.store.claim() is None
+        await line.ask("b0", BOB)
+        line.clock.now += 5_000
+        assert await line.claims(2) == ["b0", "a0"]
 
     async def test_a_user_at_the_limit_waits_and_goes_on(self, strict: Line) -> None:
         """No more than so many of one user run; when one ends the next may, and others never wait for that."""

@@ -7,7 +7,7 @@ import pytest
 from holdfast_client import connect
 from holdfast_server.stores.base import Owner, key_of
 from tests.support.cluster import LEASE_S, Cluster
-from tests.support.takeover import Books, Reader, toml_of, token_of
+from tests.support.takeover import Books, Reader, token_of, toml_of
 from tests.support.takeover_agents import DEADLY, counted
 
 pytestmark = [pytest.mark.needs("redis-server", "postgres"), pytest.mark.faults, pytest.mark.slow]
@@ -54,7 +54,9 @@ async def test_only_the_guilty_one_is_condemned(tmp_path, postgres_server, capsy
             for number in range(NEIGHBOURS):
                 user = USERS[number % 3]
                 agent = "starter" if number % 8 == 7 else "counter"
-                answer = await clients[user].submit("Count.", request_id=f"r{number}", agent=agent, options=COUNT)
+                answer = await clients[user].submit(
+                    "Count.", request_id=f"r{number}", agent=agent, options=COUNT
+                )
                 neighbours.append((user, Reader(answer)))
             guilty = await clients["mallory"].submit(DEADLY, request_id="guilty", agent="deadly")
             began = asyncio.get_running_loop().time()
@@ -69,7 +71,7 @@ async def test_only_the_guilty_one_is_condemned(tmp_path, postgres_server, capsy
                 assert reader.is_whole()
             again = await clients["mallory"].submit("Live.", agent="deadly")
             assert (await again.result()).status == "completed"
-            while await books.left(Owner("", user) for user in USERS):
+            while await books.left(Owner("", user) for user in USERS):  # noqa: ASYNC110 - processes tell nobody
                 await asyncio.sleep(LOOK_S)
             assert len(deaths) == killed, "it killed again after its end"
             most = max(
@@ -79,7 +81,7 @@ async def test_only_the_guilty_one_is_condemned(tmp_path, postgres_server, capsy
                 ]
             )
             with capsys.disabled():
-                print(
+                print(  # noqa: T201 - the figures
                     f"\npoison: condemned after {condemned_s:.1f} s and {killed} dead processes; "
                     f"{NEIGHBOURS} neighbours completed, which died with them {most} times at most"
                 )
@@ -87,4 +89,6 @@ async def test_only_the_guilty_one_is_condemned(tmp_path, postgres_server, capsy
         finally:
             for task in watching:
                 task.cancel()
-            await asyncio.gather(*watching, *(client.close() for client in clients.values()), return_exceptions=True)
+            await asyncio.gather(
+                *watching, *(client.close() for client in clients.values()), return_exceptions=True
+            )

@@ -16,7 +16,7 @@ from holdfast_client.errors import CommandRefused, ConnectionLost, NoReply
 from holdfast_server.stores.base import Owner, key_of
 from tests.support.cluster import LEASE_S, Cluster
 from tests.support.script import Script, expected_text, scripted
-from tests.support.takeover import Books, Front, Reader, toml_of, token_of
+from tests.support.takeover import Books, Front, Reader, token_of, toml_of
 from tests.support.takeover_agents import counted
 from tests.support.upstream import Upstream
 
@@ -27,9 +27,12 @@ WAIT_S = 100.0
 ROUNDS = 2
 USERS = ("ada", "ben", "cleo", "dora")
 EVERY_S = 0.4  # between two requests: some forty while all nodes go and come back
-GRACE_S = 2.0  # of a node that is told to end
+GRACE_S = 1.5  # of a node that is told to end
 WORDS = 120
-LONG = {"words": WORDS, "gap_s": 0.03}  # longer than the grace: it is handed over, and goes on where it stands
+LONG = {
+    "words": WORDS,
+    "gap_s": 0.03,
+}  # longer than the grace: it is handed over, and goes on where it stands
 AGAIN_S = 0.2
 
 
@@ -69,7 +72,7 @@ class Load:
     async def _one(self, number):
         user = USERS[number % len(USERS)]
         client = self._dice.choice(self._clients[user])
-        long = number % 4 == 3
+        long = number % 3 == 2
         what = (
             {"text": "Count.", "agent": "counter", "options": LONG}
             if long
@@ -84,7 +87,8 @@ class Load:
                 continue
             except CommandRefused as refused:
                 # A node that ends takes nothing more and says so: it is asked again, elsewhere.
-                assert refused.code in ("overloaded", "unavailable", "draining"), refused
+                if refused.code not in ("overloaded", "unavailable", "draining"):
+                    raise
                 await asyncio.sleep(AGAIN_S)
         reader = Reader(answer)
         self.readers[number] = reader
@@ -141,7 +145,7 @@ async def test_rolling_restart_loses_nothing(tmp_path, postgres_server, capsys):
         finally:
             loading.cancel()
         books = Books(cluster.redis)
-        short = {number: reader for number, reader in load.readers.items() if number % 4 != 3}
+        short = {number: reader for number, reader in load.readers.items() if number % 3 != 2}
         begun_anew = 0
         for number, reader in load.readers.items():
             case = f"r{number}: {[(start.reason, start.attempt) for start in reader.starts]}"
@@ -165,13 +169,12 @@ async def test_rolling_restart_loses_nothing(tmp_path, postgres_server, capsys):
         ]  # fmt: skip
         with capsys.disabled():
             gaps = sorted(load.gaps)
-            print(
+            print(  # noqa: T201 - the figures
                 f"\nrolling restart, {len(ends)} restarts: {len(load.readers)} requests, all completed; "
                 f"{len(handed)} handed over, {begun_anew} begun anew; a node ended after {max(ends):.1f} s at most; "
                 f"readers saw nothing for {gaps[len(gaps) // 2]:.2f} s (median of the longest), {gaps[-1]:.2f} s at most"
             )
         assert len(load.readers) >= 30
         assert handed, "no restart has bitten"
-        assert len({outcome for outcome in load.readers}) == len(load.readers)
-        while await books.left(Owner("", user) for user in USERS):
+        while await books.left(Owner("", user) for user in USERS):  # noqa: ASYNC110 - processes tell nobody
             await asyncio.sleep(0.1)

@@ -19,7 +19,7 @@ from holdfast_server.stores.base import Owner, key_of
 from tests.support.cluster import LEASE_S, Cluster
 from tests.support.proxy import CutAfter
 from tests.support.script import Script, expected_text, scripted
-from tests.support.takeover import Books, Front, Reader, now_ms, toml_of, token_of
+from tests.support.takeover import Books, Front, Reader, now_ms, token_of, toml_of
 from tests.support.takeover_agents import CALLS, counted
 from tests.support.upstream import Upstream
 
@@ -90,7 +90,7 @@ class Scene:
     async def is_held_by_victim(self, key):
         """Wait until it runs (or waits) somewhere; whether it is the victim."""
         async with asyncio.timeout(WAIT_S):
-            while (at := await self.books.standing(key)) is None or not at.node:
+            while (at := await self.books.standing(key)) is None or not at.node:  # noqa: ASYNC110 - processes tell nobody
                 await asyncio.sleep(LOOK_S)
         return (await self.books.names()).get(at.node) == self.victim.name
 
@@ -99,7 +99,7 @@ class Scene:
         left = {}
         try:
             async with asyncio.timeout(10 * LEASE_S):
-                while left := await self.books.left(Owner("", user) for user in USERS):
+                while left := await self.books.left(Owner("", user) for user in USERS):  # noqa: ASYNC110 - processes tell nobody
                     await asyncio.sleep(5 * LOOK_S)
         except TimeoutError:
             pytest.fail(f"still taken: {left}")
@@ -149,43 +149,41 @@ async def placed(scene, stack, front, user):
             scene.upstream.script(SLOW_STREAM, request_id)
         # Asked through the node itself it is mostly that node that is the first to claim it.
         asking = await stack.enter_async_context(connect(scene.victim.url, token=token_of(user)))
-        await asking.submit(case.asked, request_id=request_id, agent=case.agent, options=case.options, follow=False)
+        await asking.submit(
+            case.asked, request_id=request_id, agent=case.agent, options=case.options, follow=False
+        )
         if await scene.is_held_by_victim(key):
             break
         await asking.cancel(request_id)
         await asking.close()
     await asking.close()
+    stack.push_async_callback(given_up, other, request_id)
     readers = [Reader(client.attach(request_id)) for client in (there, here, other)]
     for reader in readers:
         stack.push_async_callback(reader.close)
     return Told(case, key, readers)
 
 
+async def given_up(client, request_id):
+    """Where a test fails half way, the next one finds its users' slots free."""
+    async with asyncio.timeout(WAIT_S):
+        await client.cancel(request_id)
+
+
 async def in_state(scene, told):
     """Wait until it is where it is to be found."""
     async with asyncio.timeout(WAIT_S):
         for reader in told.readers:
-            while len(reader.text) < told.case.shown or not reader.starts:
+            while len(reader.text) < told.case.shown or not reader.starts:  # noqa: ASYNC110 - processes tell nobody
                 await asyncio.sleep(LOOK_S)
         if told.case.agent == "model" and not told.case.shown:
             await scene.upstream.log.until(
                 lambda calls: any(call.key == told.key.request_id and call.stalled for call in calls)
             )
-        while told.case.agent == "tooler" and told.key.request_id not in scene.calls.read_text():
+        while told.case.agent == "tooler" and told.key.request_id not in scene.calls.read_text():  # noqa: ASYNC110 - processes tell nobody
             await asyncio.sleep(LOOK_S)
-        while told.case.agent == "waiter" and told.readers[1].answer.status != "waiting":
+        while told.case.agent == "waiter" and told.readers[1].answer.status != "waiting":  # noqa: ASYNC110 - processes tell nobody
             await asyncio.sleep(LOOK_S)
-
-
-async def claimed_after(scene, told, fault_ms):
-    """How long after the fault its next holder claimed it, by Redis's clock."""
-    try:
-        async with asyncio.timeout(WAIT_S / 4):
-            while (at := await scene.books.claimed_ms(told.key.owner)) <= fault_ms:
-                await asyncio.sleep(LOOK_S)
-    except TimeoutError:
-        pytest.fail(f"nobody took {told.key}: {await scene.books.standing(told.key)}")
-    return at - fault_ms
 
 
 async def taken_over(scene, happen, heal, capsys, name):
@@ -214,14 +212,9 @@ async def taken_over(scene, happen, heal, capsys, name):
         stack.push_async_callback(heal_once)  # whatever fails: the next test needs the node
         await happen()
         await front.leave(victim)
-        running = {user: told for user, told in cast.items() if user != "wait"}
-        spans = dict(
-            zip(
-                running,
-                await asyncio.gather(*(claimed_after(scene, told, fault_ms) for told in running.values())),
-                strict=True,
-            )
-        )
+        running = {user: told.key for user, told in cast.items() if user != "wait"}
+        claimed = await books.claimed_ms(list(running.values()), 2)
+        spans = {user: at - fault_ms for user, at in zip(running, claimed, strict=True)}
         waits = cast["wait"].readers[2].answer
         await waits.decide("go", True, digest=waits.parts[-1].fields["digest"])
         healing = asyncio.create_task(heal_once())
@@ -236,18 +229,23 @@ async def taken_over(scene, happen, heal, capsys, name):
         await healing
         with capsys.disabled():
             spread = ", ".join(f"{user} {span:.0f}" for user, span in spans.items())
-            print(f"\n{name}: claimed by others after (ms): {spread}")
+            print(f"\n{name}: claimed by others after (ms): {spread}")  # noqa: T201 - the figures
         assert max(spans.values()) <= WITHIN_MS + NOISE_MS, spans
         await scene.until_free()
         async with AsyncExitStack() as others:
             again = [
-                await others.enter_async_context(connect(victim.url, token=token_of(user))) for user in CASES
+                await others.enter_async_context(connect(victim.url, token=token_of(user))) for user in cast
             ]
             asked = [await client.submit("Again.", agent="counter", options={"words": 3}) for client in again]
             assert [(await answer.result()).text for answer in asked] == [counted(3)] * len(CASES)
+            for client, told in zip(again, cast.values(), strict=True):
+                replayed = await client.attach(told.key.request_id).result()
+                assert (replayed.status, replayed.text) == (told.case.status, told.readers[0].text), told.key
         for told in cast.values():
             assert (await books.standing(told.key)).status == told.case.status
-    return victim.process.output.read_text()[log_before:]
+    said = victim.process.output.read_text()[log_before:]
+    assert "Traceback" not in said
+    return said
 
 
 async def check(scene, user, told):
@@ -261,7 +259,8 @@ async def check(scene, user, told):
         if case.status == "completed":
             assert reader.text == case.text, where
         else:
-            assert reader.text and counted(WORDS).startswith(reader.text), where
+            assert reader.text, where
+            assert counted(WORDS).startswith(reader.text), where
         assert reader.is_whole(), where
         assert bool(reader.taken_back) == case.taken_back, where
         assert reader.text == told.readers[0].text, where
@@ -296,7 +295,7 @@ async def test_frozen_and_resumed(scene, capsys):
         scene.victim.thaw()
 
     said = await taken_over(scene, freeze, thaw, capsys, "frozen")
-    assert said.count(FENCED) >= 2
+    assert FENCED in said
 
 
 async def test_cut_from_redis(scene, capsys):
@@ -311,7 +310,7 @@ async def test_cut_from_redis(scene, capsys):
         proxy.heal()
 
     said = await taken_over(scene, cut, heal, capsys, "reset")
-    assert said.count(FENCED) >= 2
+    assert FENCED in said
 
 
 async def test_half_open_to_redis(scene, capsys):
@@ -325,7 +324,7 @@ async def test_half_open_to_redis(scene, capsys):
         proxy.heal()
 
     said = await taken_over(scene, cut, heal, capsys, "half open")
-    assert said.count(FENCED) >= 2
+    assert FENCED in said
 
 
 async def test_stalled_to_redis(scene, capsys):
@@ -339,4 +338,4 @@ async def test_stalled_to_redis(scene, capsys):
         proxy.heal()
 
     said = await taken_over(scene, stall, heal, capsys, "stalled")
-    assert said.count(FENCED) >= 2
+    assert FENCED in said

@@ -12,13 +12,25 @@ from tests.support.serving import ROOT
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resume", "readers", "doors", "page"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resume",
+        "readers",
+        "doors",
+        "page",
+        pytest.param("cluster", marks=pytest.mark.needs("redis-server", "postgres")),
+    ],
+)
 async def test_a_scenario_ends_with_its_table(tmp_path: Path, name: str):
     """A quick run of a scenario starts its processes, measures, prints what it found, and ends with 0."""
     line = [sys.executable, "-m", "bench", "--quick", name]
     async with Process(line, output=tmp_path / "bench.log", cwd=ROOT) as bench:
         assert await bench.wait(wait_s=90) == 0, bench.tail()
     said = (tmp_path / "bench.log").read_text("utf-8")
-    assert any(mark in said for mark in ("Holdfast", "snapshot and tail", "== The page", "== HTTP doors"))
+    assert any(
+        mark in said
+        for mark in ("Holdfast", "snapshot and tail", "== The page", "== HTTP doors", "== Several nodes")
+    )
     assert "nan" not in said
     assert f"({name}: " in said

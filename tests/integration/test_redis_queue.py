@@ -6,11 +6,13 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from unittest.mock import AsyncMock
 
 import pytest
 
 from holdfast_server.stores.base import Owner
-from holdfast_server.stores.redis.keys import prefix_of
+from holdfast_server.stores.redis import tokens
+from holdfast_server.stores.redis.keys import prefix_of, tag_of
 from tests.support.journals import ANN, BOB
 from tests.support.redis_nodes import LEASE_S, Cluster, cluster_on, owners_apart, until
 from tests.support.redis_rig import RedisServer
@@ -36,7 +38,12 @@ async def test_a_thousand_of_one_user_do_not_delay_anothers_one(cluster: Cluster
     one, two = await cluster.node(), await cluster.node()
     await asyncio.gather(*(one.scribe.open(f"a{number}", owner=ANN) for number in range(1000)))
     assert len(await one.claims(5)) == 5
+    looks, shard = one.store._claims._looks, int(tag_of(BOB)[2:-1])
+    looks._hints.clear()
     await two.scribe.open("b", owner=BOB)
+    await until(
+        lambda: shard in looks._hints or looks._looks[shard].any
+    )  # the message is on its way to the other node
     held = await one.claim()
     assert held.key.user == "bob"
     assert len(await two.claims(3)) == 3
@@ -155,6 +162,61 @@ async def test_who_waits_for_a_limit_does_not_spin(cluster: Cluster) -> None:
         await node.store.seal(claim.log.key, cancelled())
     await asyncio.wait_for(waiter, WAKE_S)
     assert len([await node.claim(), await node.claim()]) == 2
+
+
+# -- nodes that stop -------------------------------------------------------------------------------------------------
+
+
+async def test_a_draining_node_claims_nothing_and_counts_as_no_place_to_run(cluster: Cluster) -> None:
+    """What it runs goes on; others are told at once that there is nobody to run more."""
+    gateway, worker = await cluster.node(worker=False), await cluster.node(slots=4)
+    await gateway.scribe.open("r0")
+    held = await worker.claim()
+    waiter = asyncio.ensure_future(worker.store.claimable())
+    await worker.store.drain()
+    await gateway.scribe.open("r1")
+    assert await worker.store.claim() is None
+    await until(lambda: all("worker" not in member.roles for member in gateway.store._claims.members))
+    assert sum(member.slots for member in gateway.store._claims.members) == 0
+    assert (await gateway.store.spots([key("r1")]))[key("r1")].reason == "no_worker"
+    await held.begin()
+    await held.complete()
+    assert not waiter.done()
+    waiter.cancel()
+    again = await cluster.node()
+    assert (await again.claim()).key == key("r1")
+
+
+async def test_a_draining_node_keeps_no_token(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it had of an agent's limit, and has no use for, is others' at once, though there is something that wants it."""
+    monkeypatch.setattr(tokens, "SPARE_S", 3600.0)
+    one, two = [await cluster.node(agents_max={"slow": 1}) for _ in range(2)]
+    await one.scribe.open("s0", agent="slow")
+    held = await one.claim()
+    await two.scribe.open("s1", agent="slow")
+    await until(lambda: "slow" in one.store._claims._looks.need)
+    presence = one.store._claims._presence
+    for look in ("_tend", "_ticked"):
+        monkeypatch.setattr(presence, look, AsyncMock())  # no look at the shards brings it about
+    await one.store.drain()
+    await held.begin()
+    await held.complete()
+    assert (await two.claim()).key == key("s1")
+
+
+async def test_free_slots_of_all_nodes_count(cluster: Cluster) -> None:
+    """Whoever is within the slots that are free begins now, wherever they are."""
+    one, two = await cluster.node(slots=2), await cluster.node(slots=1, worker=True)
+    await until(lambda: len(one.store._claims.members) == 2)
+    for number in range(4):
+        await one.scribe.open(f"r{number}")
+    keys = [key(f"r{number}") for number in range(4)]
+    spots = await one.store.spots(keys)
+    assert [spots[name].estimate_s == 0 for name in keys] == [True, True, True, False]
+    await two.store.drain()
+    await until(lambda: sum(member.slots for member in one.store._claims.members) == 2)
+    spots = await one.store.spots(keys)
+    assert [spots[name].estimate_s == 0 for name in keys] == [True, True, False, False]
 
 
 # -- times and wake-ups ----------------------------------------------------------------------------------------------

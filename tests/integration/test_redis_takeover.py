@@ -15,6 +15,7 @@ import pytest
 
 from holdfast_protocol import events as ev
 from holdfast_server.stores.base import Fenced, Owner, Unavailable
+from holdfast_server.stores.redis import follow, tokens
 from holdfast_server.stores.redis.keys import prefix_of, tag_of
 from holdfast_server.stores.redis.link import Link
 from tests.support.journals import ANN, BOB
@@ -135,6 +136,26 @@ async def test_the_clock_of_a_node_plays_no_role(cluster: Cluster) -> None:
     await held.writer.flush()
     await behind.cut()
     assert (await ahead.claim()).claim.how == "recovered"
+
+
+async def test_who_takes_and_who_leaves_knows_it_at_once(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that takes what a dead one ran, or gives everything back itself, has its own logs so when that is done: it does
+    not depend on messages or the next look."""
+    monkeypatch.setattr(follow, "TICK_S", 3600.0)
+    one, two = await cluster.node(), await cluster.node()
+    held = await running(one)
+    log = await two.store.log(held.key)
+    assert log.lease
+    two.store._link._bus._message_observers.clear()
+    await one.cut()
+    await until(lambda: not log.lease)
+    mine = await two.claim()
+    assert mine.log is log
+    assert log.lease
+    await two.store.close()
+    assert not log.lease
 
 
 # -- zombies ---------------------------------------------------------------------------------------------------------
@@ -318,6 +339,46 @@ async def test_a_busy_node_makes_room_for_one_that_must_run_alone(cluster: Clust
     await bad.begin()
     await bad.complete()
     assert (await busy.claim()).key == key("more", BOB)
+
+
+async def test_a_node_that_waits_to_be_idle_does_so_for_a_while(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where only one node is, and what it runs goes on and on: others are served again after a while, and it tries anew later;
+    when it is idle at last, the one that must run alone is first."""
+    monkeypatch.setattr(tokens, "LANE_S", 0.6)
+    busy = await cluster.node()
+    work = await running(busy, "work", BOB)
+    await die_with(cluster, busy, "bad")
+    lane = busy.store._claims._solo
+    await until(lambda: lane.held)
+    await busy.scribe.open("more", owner=BOB)
+    assert await busy.store.claim() is None
+    more = await busy.claim()
+    assert more.key == key("more", BOB)
+    await until(lambda: lane.held)
+    assert lane._pause_s == 0.6
+    await until(lambda: not lane.held)
+    assert lane._pause_s == 1.2
+    await busy.scribe.open("last", owner=BOB)
+    await work.complete()
+    await more.begin()
+    await more.complete()
+    bad = await busy.claim()
+    assert (bad.key, bad.claim.alone) == (key("bad"), True)
+    await until(lambda: lane._pause_s == 0)
+
+
+async def test_a_draining_node_leaves_the_lane_to_others(cluster: Cluster, redis_server: RedisServer) -> None:
+    """It will not claim when it is empty: whoever else is busy makes room."""
+    busy = await cluster.node()
+    await running(busy, "work", BOB)
+    await die_with(cluster, busy, "bad")
+    await until(lambda: busy.store._claims._solo.held)
+    await busy.store.drain()
+    assert await redis_server.do("GET", "{hf}:solo") is None
+    await asyncio.sleep(1.2)
+    assert not busy.store._claims._solo.held
 
 
 async def test_what_kills_alone_twice_is_condemned_and_its_neighbours_are_not(cluster: Cluster) -> None:

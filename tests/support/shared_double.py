@@ -38,6 +38,7 @@ class SharedDouble:
         self.losses: list[Callable[[Log], None]] = []
         self.topics: dict[str, list[Callable[[bytes], None]]] = {}
         self.ended_turns = 0
+        self.drained = False
         self._common = common
 
     def change(self, row: Summary, *, removed: bool = False) -> None:
@@ -107,6 +108,9 @@ class SharedDouble:
         if self._common.turns.get(name, (b"", 0.0))[0] == token:
             del self._common.turns[name]
             self.ended_turns += 1
+
+    async def drain(self) -> None:
+        self.drained = True
 
     async def count_open(self) -> int:
         self._check()

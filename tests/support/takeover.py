@@ -1,10 +1,10 @@
 """What tests of takeover look at: who holds what by Redis's own account, readers that miss nothing, and a door before all nodes.
 
-    books = Books(cluster.redis)
-    await books.holder(key)                     # the name of the node that runs it
-    await books.claimed_ms(key.owner)           # when, by Redis's clock, that owner's last claim was
-    reader = Reader(client.attach("r"))         # .text, .taken_back, .events
-    async with Front(cluster.nodes) as front:   # front.url; front.leave(node) as a balancer does that finds it dead
+books = Books(cluster.redis)
+await books.standing(key)                   # who runs it
+await books.claimed_ms(keys, 2)             # when, by Redis's clock, each got its second holder
+reader = Reader(client.attach("r"))         # .text, .taken_back, .events
+async with Front(cluster.nodes) as front:   # front.url; front.leave(node) as a balancer does that finds it dead
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import math
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -23,16 +24,14 @@ from holdfast_client import Answer
 from holdfast_client.reading import Superseded
 from holdfast_protocol import events as ev
 from holdfast_server.stores.base import Key, Owner
-from holdfast_server.stores.redis.keys import TAGS, owner_prefix, prefix_of, tag_of
+from holdfast_server.stores.redis.keys import TAGS, owner_prefix, prefix_of
 from tests.support.cluster import ClusterNode
 from tests.support.redis_rig import RedisServer
 
 AGENTS = Path(__file__).with_name("takeover_agents.py")
 
 LOOK_S: Final = 0.02
-SERVED: Final = 2**40
-SINCE_MS: Final = 1577836800000
-"""How the queue's functions write down when an owner was served: SERVED + milliseconds since 2020."""
+WAIT_S: Final = 10.0  # for a claim: five times what is promised
 
 PIECE_BYTES: Final = 64 * 1024
 CONNECT_S: Final = 1.0
@@ -92,10 +91,23 @@ class Books:
         rows = await self._redis.do("HGETALL", "{hf}:nodes")
         return {node.decode(): json.loads(row)["name"] for node, row in rows.items()}
 
-    async def claimed_ms(self, owner: Owner) -> float:
-        """When this owner's last claim was, by Redis's own clock; 0: never."""
-        score = await self._redis.do("ZSCORE", f"{tag_of(owner)}:turn", owner_prefix(owner))
-        return float(score) - SERVED + SINCE_MS if score is not None and float(score) >= SERVED else 0.0
+    async def claimed_ms(self, keys: Sequence[Key], term: int) -> list[float]:
+        """When each of these was first seen in its term number `term`, by Redis's own clock: late by LOOK_S at most. Return when
+        all were, or after WAIT_S; who was not is at infinity."""
+        seen: dict[Key, float] = {}
+        deadline = time.monotonic() + WAIT_S
+        async with self._redis.client() as client:
+            while len(seen) < len(keys) and time.monotonic() < deadline:
+                async with client.pipeline(transaction=True) as looks:
+                    looks.time()
+                    for key in keys:
+                        looks.hget(f"{prefix_of(key)}:h", "term")
+                    (seconds, micros), *terms = await looks.execute()
+                for key, has in zip(keys, terms, strict=True):
+                    if has is not None and int(has) >= term:
+                        seen.setdefault(key, seconds * 1000 + micros / 1000)
+                await asyncio.sleep(LOOK_S)
+        return [seen.get(key, math.inf) for key in keys]
 
     async def terms(self, key: Key) -> list[int]:
         """Where each term of the journal began: offset by term, from 0; -1 for a term without any."""
@@ -113,6 +125,7 @@ class Books:
     async def left(self, owners: Iterable[Owner]) -> dict[str, Any]:
         """What is still taken: runs by owner, what nodes hold, tokens of agents. Empty when nothing runs."""
         found: dict[str, Any] = {}
+        client: Any  # what it returns depends on how it was opened
         async with self._redis.client() as client:
             for owner in owners:
                 if running := await client.scard(f"{owner_prefix(owner)}:run"):

@@ -58,6 +58,11 @@ async def careful(context: Context) -> AsyncIterator[Output | str]:
         yield word
 
 
+def _note(request_id: str) -> None:
+    with Path(os.environ[CALLS]).open("a", encoding="utf-8") as calls:
+        calls.write(f"{request_id}\n")
+
+
 @agent(recovery="continue", retries=10)
 async def tooler(context: Context) -> AsyncIterator[Output | str]:
     """Calls a tool that must not run twice; where it was cut short it says that it does not know."""
@@ -66,8 +71,7 @@ async def tooler(context: Context) -> AsyncIterator[Output | str]:
         yield ToolCallBegin("call", "launch")
         yield ToolArguments("call", "{}")
         yield ToolReady("call")
-        with Path(os.environ[CALLS]).open("a", encoding="utf-8") as calls:
-            calls.write(f"{context.request_id}\n")
+        await asyncio.to_thread(_note, context.request_id)
         await asyncio.sleep(float(context.options.get("linger_s", 0.0)))
         yield ToolOutput("call", "It flies.")
         yield "It flies."

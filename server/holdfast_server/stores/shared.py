@@ -45,6 +45,9 @@ class Shared(Protocol):
     async def take_once(self, name: str) -> bytes | None:
         """The value, for the one caller that comes first. Raises: Unavailable."""
 
+    async def drain(self) -> None:
+        """This node is about to stop: it claims nothing more and counts as no place to run anything; what runs here goes on."""
+
     async def dirty(self, owner: Owner) -> list[tuple[Key, int]]:
         """This owner's requests of chats whose beginning or end the history may not have, with their versions. Raises:
         Unavailable."""
@@ -59,6 +62,9 @@ class Acceptances(Protocol):
 
     async def accept(self, record: Record, accepted: Accepted) -> bool:
         """Note the request as open; False if it was there already with the same body. Raises: RequestConflict, Unavailable."""
+
+    async def of(self, key: Key) -> tuple[Record, Accepted] | None:
+        """What was accepted under that key, as long as nobody noted it as ended. Raises: Unavailable."""
 
     async def ended(self, keys: Sequence[Key]) -> None:
         """These have their outcome; the body is not needed any more. Raises: Unavailable."""

@@ -9,8 +9,8 @@ same ids, so no reader sees a difference.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -20,10 +20,12 @@ from holdfast_protocol.errors import IllegalEvent
 from holdfast_server.stores.base import Change, Claim, Fenced, JournalSealed, StoreError, Unavailable
 from holdfast_server.stores.commits import BATCH_BYTES_MAX, RETRY_FIRST_S, RETRY_MAX_S, TROUBLE_S
 from holdfast_server.stores.log import Log
+from holdfast_server.stores.packed import size_of
 from holdfast_server.stores.writer import Writer
 from holdfast_server.tasks import Tasks
 
 from .calls import Calls
+from .ends import Ends
 from .follow import Follow
 from .link import Call
 from .pens import Flight, Pen
@@ -32,12 +34,6 @@ from .shelf import Shelf
 
 CLOSE_S: Final = 5.0
 """How long a closing store waits for Redis to take what was put."""
-
-ENDED_S: Final = 30.0
-"""How long a node keeps what it has ended: a failover that takes the end with it has been seen by then."""
-
-ENDED_MAX: Final = 1000
-"""And how many of them."""
 
 RESTORES_MAX: Final = 5
 """In a row, without an append between: more means that something else is wrong."""
@@ -60,13 +56,14 @@ class Appends:
         self._formed_at = 0.0
         self._tasks = Tasks("redis-appends")
         self._pens: dict[Log, Pen] = {}  # strong: what this node writes stays in its memory
-        self._done: OrderedDict[Log, Claim] = OrderedDict()  # ended by this node not long ago
+        self._ends = Ends(shelf)
         self._dirty: deque[Pen | Writer] = deque()
         self._running = False
         self._closing = False
         self._refusal: tuple[float, str] | None = None
         self._idle: list[asyncio.Future[None]] = []
         self.ended: Callable[[Claim], None] = lambda _: None  # told of each claim that is over
+        self.end_again: Callable[[Log], Awaitable[None]]  # ends from outside what this log ended with
         follow.repair = self.repair
         shelf.observers.insert(0, self._seen)
 
@@ -123,7 +120,7 @@ class Appends:
         """Redis holds less of it than this node: write the rest again, if this node writes it."""
         pen = self._pens.get(journal)
         if pen is None:
-            claim = self._done.get(journal)
+            claim = self._ends.claim(journal)
             if claim is None:
                 return False
             pen = self._pens[journal] = Pen(claim, Writer(claim, self._put), self._shelf.place(journal))
@@ -216,23 +213,23 @@ class Appends:
             if pen in asked:
                 continue  # it was put to while Redis refused it, and waits for its turn twice
             asked.add(pen)
-            size += pen.writer.waiting_bytes
+            size += pen.writer.waiting_bytes + (size_of(pen.claim.log) if pen.restoring else 0)
             call = self._call(pen)
             if call is not None:
                 pens.append(pen)
                 calls.append(call)
         answers = await self._calls.many(calls)
-        ended: list[Pen] = []
-        for pen, answer in zip(pens, answers, strict=True):
+        ended: list[tuple[Pen, Any]] = []
+        for pen, call, answer in zip(pens, calls, answers, strict=True):
             if self._pens.get(pen.claim.log) is not pen:
                 continue
             if isinstance(answer, StoreError):
                 self._refused(pen, answer)
-            elif not self._settle(pen, answer):
-                ended.append(pen)
+            elif not self._settle(pen, call, answer):
+                ended.append((pen, answer))
         self._shelf.tell()
         if ended:
-            await asyncio.gather(*(self._ended(pen) for pen in ended))
+            await asyncio.gather(*(self._ended(pen, answer) for pen, answer in ended))
 
     def _call(self, pen: Pen) -> Call | None:
         """What is to be asked for this pen now."""
@@ -286,11 +283,12 @@ class Appends:
             self._dirty.append(pen)
             self._start()
 
-    def _settle(self, pen: Pen, answer: Any) -> bool:
-        """Do what the answer says; False if the claim has ended by it."""
+    def _settle(self, pen: Pen, call: Call, answer: Any) -> bool:
+        """Do what the answer says; False if the claim has ended by it. An append may have been under way as a look found that
+        the rest must be written again."""
         self._refusal, pen.pause_s = None, 0.0
         word = answer[0]
-        if pen.restoring:
+        if call.function == "restore":
             if word != b"OK":
                 return False
             pen.restoring = False
@@ -329,27 +327,19 @@ class Appends:
         if flight.effect.ends:
             journal.lease = journal.parked = journal.released = False
             self._drop(pen)
-            self._remember(pen)
+            self._ends.keep(pen.claim)
         if journal.tail > tail:
             self._shelf.touch(journal)
         pen.writer.committed()
         if pen.writer.unsettled:  # it was put while the call was made again
             self._queue(pen)
 
-    def _remember(self, pen: Pen) -> None:
-        now = asyncio.get_running_loop().time()
-        pen.place.ended_at = now
-        self._done[pen.claim.log] = pen.claim
-        while self._done:
-            oldest = next(iter(self._done))
-            place = self._shelf.place(oldest)
-            if len(self._done) <= ENDED_MAX and (place.ended_at or 0.0) > now - ENDED_S:
-                break
-            del self._done[oldest]
-            place.ended_at = None
-
-    async def _ended(self, pen: Pen) -> None:
+    async def _ended(self, pen: Pen, answer: Any) -> None:
         """Another has the journal, or its outcome: see what it is now, and let the writer fail with that."""
+        if pen.restoring and self._ends.claim(pen.claim.log) is not None:
+            self._drop(pen)
+            self._tasks.start(self._stand(pen.claim.log, answer), "end again")
+            return
         try:
             await self._follow.sync(pen.claim.log)
         except StoreError:
@@ -358,6 +348,26 @@ class Appends:
             self._drop(pen)
             return
         self._give_up(pen, self._end_of(pen.claim.log))
+
+    async def _stand(self, journal: Log, answer: Any) -> None:
+        """It had ended, and the store has gone on without that, or ended it too. What ended for good ends there again; if
+        that fails, the next look finds it as it is."""
+        word = answer[0]
+        if word == b"FENCED" and self._ends.stands(journal):
+            try:
+                await self.end_again(journal)
+            except StoreError:
+                return
+        if word == b"FENCED" or (word == b"SEALED" and answer[1].decode() != journal.status):
+            self._ends.forget(journal)
+            self._follow.lose(journal)
+        elif word != b"SEALED":  # it was erased
+            self._ends.forget(journal)
+            self._follow.stale(journal)
+
+    def keep(self, journal: Log) -> None:
+        """This node has ended it from outside: that stands, whatever a failover loses."""
+        self._ends.keep_outside(journal)
 
     @staticmethod
     def _end_of(journal: Log) -> StoreError:

@@ -7,22 +7,22 @@ whose answer is lost goes back with the next renewal (see nodes.py).
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from secrets import token_hex
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
 from holdfast_server.stores.base import Key, Spot, StoreError
 from holdfast_server.tasks import Tasks
 
-from .keys import TAGS, prefix_of, tag_in, tag_of
+from .book import Book, ClaimRow
+from .keys import TAGS, tag_in
 from .link import Call, Link
 from .looks import Looks
-from .nodes import Book, ClaimRow, Member, Presence
-from .spots import Conditions, spot, waiting_of
+from .nodes import Member, Presence, ShelfPort
+from .places import Places
 from .tokens import WAKE, Fleet, SoloLane, Tokens
 
 log = structlog.get_logger(__name__)
@@ -38,13 +38,6 @@ SOLO_AFTER_S: Final = 1.0
 
 RATE_S: Final = 30.0
 """What the rate of claims is measured over."""
-
-
-class ShelfPort(Protocol):
-    """What claims need of the store."""
-
-    async def condemn(self, prefix: str) -> None:
-        """Seal this journal as failed with the code `poison`, if it is not sealed. Raises: StoreError."""
 
 
 class Claims:
@@ -68,8 +61,8 @@ class Claims:
         low_waits_ms: int = LOW_WAITS_MS,
     ) -> None:
         """`now_ms` decides on `not_before`, expired waits and how long low has waited; None: Redis's clock, the same for all
-        nodes. Leases never depend on it. `slots`, `roles`, `name`: what the other nodes are told."""
-        self.slots = slots
+        nodes. Leases never depend on it. `slots` (how many may run here), `roles`, `name`: what the other nodes are told."""
+        self._slots = slots
         self._link = link
         self._node = node
         self._most = owner_running_max or 0
@@ -87,7 +80,11 @@ class Claims:
         self._looks = Looks(link, self._terms, self._tasks)
         self._presence = Presence(
             self._fleet, self._book, self._tokens,
-            terms=self._terms, seen=self._looks.seen, said=self._said, condemn=shelf.condemn, ticked=self._ticked,
+            terms=self._terms, seen=self._looks.seen, said=self._said, shelf=shelf, ticked=self._ticked,
+        )  # fmt: skip
+        self._places = Places(
+            link, self._tokens, self._looks,
+            most=self._most, terms=self._terms, members=lambda: self._presence.members, now_ms=now_ms,
         )  # fmt: skip
         self._asked: list[asyncio.Future[ClaimRow | None]] = []
         self._serving = False
@@ -101,17 +98,35 @@ class Claims:
         """Join the other nodes, and look after the shards. The functions must be loaded. Raises: Unavailable."""
         self._link.on_message(self._heard)
         self._link.on_gap(self._looks.hint_all)
-        await self._link.subscribe(WAKE)
-        await self._presence.start()
+        try:
+            await self._link.subscribe(WAKE)
+            await self._presence.start()
+        except BaseException:
+            await self._stop()
+            raise
+
+    async def drain(self) -> None:
+        """Claim nothing more, for good, and say so: what this node has no use for goes back at once. What is held is held on."""
+        self._worker = False
+        self._roles = [role for role in self._roles if role != "worker"]
+        self._looks.wake()
+        try:
+            await self._ticked()
+            await self._presence.beat()
+        except StoreError as error:
+            log.info("the other nodes are told later that this one drains", error=str(error))
 
     async def close(self) -> None:
         """Claim nothing more, give back what is held without a strike, and leave. What was written must be in Redis before."""
+        await self._stop()
+        await self._presence.close()
+
+    async def _stop(self) -> None:
         self._closed = True
         self._looks.close()
         for asked in self._asked:
             asked.cancel()
         await self._tasks.close()
-        await self._presence.close()
 
     @property
     def members(self) -> list[Member]:
@@ -139,7 +154,7 @@ class Claims:
         for row in self._book.drop(shard, prefix, term):
             self._tokens.free(row.agent)
             if row.agent in self._tokens.limits:
-                self._tasks.start(self._tokens.settle(self._looks.need), "give tokens back")
+                self._tasks.start(self._tokens.settle(self._wanted), "give tokens back")
         self._looks.hint(shard)
 
     async def give_back(self, row: ClaimRow) -> None:
@@ -310,9 +325,14 @@ class Claims:
         await asyncio.gather(*(self._tokens.take(agent, count) for agent in agents))
         self._looks.hint_needing(agents)
 
+    @property
+    def _wanted(self) -> frozenset[str]:
+        """Agents whose tokens this node has a use for."""
+        return self._looks.need if self._worker else frozenset()
+
     async def _ticked(self) -> None:
         """All shards were looked at."""
-        await self._tokens.settle(self._looks.need)
+        await self._tokens.settle(self._wanted)
         now = asyncio.get_running_loop().time()
         if not self._worker or self._book.alone is not None or self._looks.suspect is None:
             self._suspects_since = None
@@ -326,7 +346,7 @@ class Claims:
 
     def _said(self) -> Member:
         return Member(
-            node=self._node, roles=self._roles, slots=self.slots, running=self._book.count,
+            node=self._node, roles=self._roles, slots=self._slots if self._worker else 0, running=self._book.count,
             rate=round(self._rate(), 3), name=self._name,
         )  # fmt: skip
 
@@ -339,39 +359,7 @@ class Claims:
 
     async def spots(self, keys: Sequence[Key]) -> dict[Key, Spot]:
         """Where these stand; those that do not wait are left out. Raises: Unavailable."""
-        by_tag: dict[str, list[Key]] = {}
-        for key in keys:
-            by_tag.setdefault(tag_of(key.owner), []).append(key)
-        shut = await self._tokens.shut()
-        conditions = self._conditions(shut)
-        terms = self._terms()[:3]
-        answers = await self._link.call_many(
-            [
-                Call("spots", tag, ("\n".join(sorted(shut)), *terms, *(prefix_of(key) for key in its)))
-                for tag, its in by_tag.items()
-            ]
-        )
-        found: dict[Key, Spot] = {}
-        for its, answer in zip(by_tag.values(), answers, strict=True):
-            if isinstance(answer, StoreError):
-                raise answer
-            owners = waiting_of(answer[0])
-            for key, row in zip(its, answer[1], strict=True):
-                if row:
-                    found[key] = spot(owners, row, conditions)
-        return found
-
-    def _conditions(self, shut: frozenset[str]) -> Conditions:
-        members = self.members
-        workers = [member for member in members if "worker" in member.roles]
-        rate = sum(member.rate for member in members)
-        busy = max(1, self._looks.busy)
-        return Conditions(
-            shut=shut, most=self._most, workers=bool(workers),
-            free=sum(max(0, member.slots - member.running) for member in workers),
-            rate=rate / busy if rate else None,
-            now=self._now_ms() if self._now_ms is not None else time.time_ns() // 1_000_000,
-        )  # fmt: skip
+        return await self._places.spots(keys)
 
 
 def _shard(prefix: str) -> int:

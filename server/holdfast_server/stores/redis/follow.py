@@ -11,7 +11,7 @@ gets some time to write it again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -27,7 +27,7 @@ from holdfast_server.tasks import Tasks
 from .calls import Calls
 from .keys import prefix_of, tag_in
 from .link import Call
-from .rows import Fields, entries_in, fields_in, inbox_in, last_id, log_in, same_past, set_state
+from .rows import Fields, entries_in, fields_in, inbox_in, last_id, log_in, same_past, set_chain, set_state
 from .shelf import Shelf
 
 TICK_S: Final = 1.0
@@ -58,6 +58,7 @@ class Follow:
         self._tasks = Tasks("redis-follow")
         self._stale: dict[Log, list[asyncio.Future[None]]] = {}
         self._reading = False
+        self._all = False  # everything is still to be compared
         self._loading: dict[str, asyncio.Future[Log | StoreError]] = {}
         self._expected: dict[str, int] = {}  # being opened or loaded
         self._missed: set[str] = set()  # of those, which were told of
@@ -150,6 +151,11 @@ class Follow:
         self._read()
         await waiter
 
+    async def sync_all(self, prefixes: Sequence[str]) -> None:
+        """Return when those of these that are in memory are what the store holds now, or cannot be read."""
+        journals = [journal for journal in map(self._shelf.at, prefixes) if journal is not None]
+        await asyncio.gather(*(self.sync(journal) for journal in journals), return_exceptions=True)
+
     def stale(self, journal: Log) -> None:
         """Read on soon."""
         self._stale.setdefault(journal, [])
@@ -174,6 +180,7 @@ class Follow:
 
     async def _outcome(self, journal: Log, answer: Any) -> StoreError | None:
         if isinstance(answer, StoreError):
+            self._all = self._all or journal.sealed  # which is asked after only together with everything
             return answer
         try:
             await self._settle(journal, answer)
@@ -199,15 +206,23 @@ class Follow:
             return
         fields = fields_in(answer[1])
         tail, term = int(fields[b"tail"]), int(fields[b"term"])
-        if not same_past(journal, fields):
+        if journal.sealed and (
+            tail > journal.tail
+            or not (_ended(fields) or tail < journal.tail)
+            or not same_past(journal, fields)
+        ):
+            if not self.repair(journal):
+                self.lose(journal)
+        elif not same_past(journal, fields):
             self.lose(journal)
-        elif tail < journal.tail or term < journal.term:
+        elif tail < journal.tail or term < journal.term or self._older(journal, fields):
             if _ended(fields):
                 self.lose(journal)
             else:
                 self._behind(journal)
         else:
             place.behind_at = None
+            set_chain(journal, fields)
             if tail > journal.tail and fields[b"packed"] != b"0":
                 await self._catch_up(journal, fields)
             for end, blob in entries_in(answer[3]):
@@ -219,6 +234,15 @@ class Follow:
                 self.lose(journal)
             else:
                 self._shelf.restate(journal, fields, answer[4])
+
+    @staticmethod
+    def _older(journal: Log, fields: Fields) -> bool:
+        """Whether the store has lost a change of the row alone, as an input is."""
+        return (
+            int(fields[b"tail"]) == journal.tail
+            and int(fields[b"ver"]) < journal.version
+            and not journal.sealed
+        )
 
     async def _catch_up(self, journal: Log, fields: Fields) -> None:
         """It was packed before we had its end."""
@@ -265,6 +289,7 @@ class Follow:
         """Ask for every log that has not ended (`everything`: for all) whether it is what the store holds."""
         try:
             self._shelf.resize()
+            everything, self._all = everything or self._all, False
             self.ticked(everything)
             groups: dict[str, list[Log]] = {}
             for journal in self._shelf:
@@ -274,9 +299,15 @@ class Follow:
                     groups.setdefault(place.tag, []).append(journal)
             answers = await self._calls.many([self._check(tag, logs) for tag, logs in groups.items()])
             for logs, answer in zip(groups.values(), answers, strict=True):
-                if not isinstance(answer, StoreError):
-                    for number in answer:
-                        self.stale(logs[int(number) - 1])
+                if isinstance(answer, StoreError):
+                    self._all = self._all or everything
+                    continue
+                others = {int(number) - 1 for number in answer}
+                for number, journal in enumerate(logs):
+                    if number in others:
+                        self.stale(journal)
+                    else:
+                        self._shelf.place(journal).behind_at = None
         except Exception:  # it goes on each second
             log.exception("the logs could not be compared with the store")
 

@@ -1,6 +1,6 @@
 -- What the other files share: four tables, how a function is registered, and the names of keys.
 --
--- The loader joins the files (head, publish, queue, nodes, journal, inputs, upkeep) and puts two lines before them:
+-- The loader joins the files (head, publish, queue, nodes, fleet, journal, restore, inputs, upkeep) and puts two lines before them:
 --   #!lua name=holdfast_<v>
 --   local PREFIX = 'hf<v>_'
 -- Every function gets the tag T = '{h<N>}' as its only key; every other key is made from it, so a call stays in its slot.

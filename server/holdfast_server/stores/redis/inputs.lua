@@ -63,6 +63,11 @@ F('accounts', function(T, a)
 end, {'no-writes'})
 
 -- K
+F('inbox', function(T, a)
+  return redis.call('HVALS', a[1] .. ':i')
+end, {'no-writes'})
+
+-- K
 F('head', function(T, a)
   return P.row(a[1])
 end, {'no-writes'})

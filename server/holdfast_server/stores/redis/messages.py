@@ -98,15 +98,23 @@ class Messages:
                 self._shelf.drop(journal)
             elif not self._applied(journal, said):
                 self._follow.stale(journal)
-        if said.kind != "e" and self._prefixes and _owner_in(said.prefix) in self._prefixes:
-            row = summary_in(said.prefix, said.fields)
-            for observer in self._observers:
-                observer(row, said.kind in ("x", "p"))
+        # What is purged is in the history still, and nobody's row of it changes.
+        if said.kind not in ("e", "p") and self._prefixes and _owner_in(said.prefix) in self._prefixes:
+            self.tell(summary_in(said.prefix, said.fields), said.kind == "x")
+
+    def tell(self, row: Summary, removed: bool) -> None:
+        """Tell the observers of rows."""
+        for observer in self._observers:
+            observer(row, removed)
 
     def _applied(self, journal: Log, said: Told) -> bool:
         """Whether the log is, with this, what the store held then; if not it has to be read."""
         fields, only_events = said.fields, said.kind == "e"
-        if int(fields[b"term"]) != journal.term and (only_events or not same_past(journal, fields)):
+        if only_events:
+            epoch = journal.chain[-1]
+            if (int(fields[b"term"]), fields[b"nonce"].decode()) != (epoch.term, epoch.nonce):
+                return False
+        elif not same_past(journal, fields):
             return False
         if not only_events:
             set_chain(journal, fields)

@@ -162,7 +162,7 @@ F('back', function(T, a)
   return take(T, K, node, 'back') and 1 or 0
 end, {'allow-oom'})
 
--- node: it closes, and holds nothing any more; no strike
+-- node: it closes, and holds nothing any more; no strike. What it held, as much as one call takes: again until it is none.
 F('leave', function(T, a)
   local held = redis.call('SRANDMEMBER', T .. ':nj:' .. a[1], REAP_MAX)
   for _, K in ipairs(held) do
@@ -171,13 +171,13 @@ F('leave', function(T, a)
   if redis.call('EXISTS', T .. ':nj:' .. a[1]) == 0 then
     redis.call('ZREM', T .. ':n', a[1])
   end
-  return #held
+  return held
 end, {'allow-oom'})
 
 -- node lease held now most low agent tokens...: take what the dead held, and look. 0 if there is nothing to say, else {look,
--- whether the node holds another number here than it thinks, poison...}.
+-- whether the node holds another number here than it thinks, poison, what was taken}.
 F('tend', function(T, a)
-  local node, now, left = a[1], J.now(), REAP_MAX
+  local node, now, left, taken = a[1], J.now(), REAP_MAX, {}
   if redis.call('EXISTS', T .. ':n') == 1 then
     N.awake(T, 'n', a[2])
   end
@@ -188,7 +188,9 @@ F('tend', function(T, a)
     elseif left > 0 then
       local held = redis.call('SRANDMEMBER', T .. ':nj:' .. dead, left)
       for _, K in ipairs(held) do
-        take(T, K, dead, 'died')
+        if take(T, K, dead, 'died') then
+          taken[#taken + 1] = K
+        end
       end
       left = left - #held
       if redis.call('EXISTS', T .. ':nj:' .. dead) == 0 then
@@ -199,10 +201,10 @@ F('tend', function(T, a)
   local seen = look(T, Q.terms(a, 4))
   local poison = redis.call('ZRANGE', T .. ':poison', 0, 9)
   local other = mine ~= tonumber(a[3])
-  if seen == 0 and #poison == 0 and not other then
+  if seen == 0 and #poison == 0 and #taken == 0 and not other then
     return 0
   end
-  return {seen, other and 1 or 0, poison}
+  return {seen, other and 1 or 0, poison, taken}
 end, {'allow-oom'})
 
 -- shut now most low K...: what is before these in their lanes. shut: agents whose limit is reached, joined by newlines. Answers the owners

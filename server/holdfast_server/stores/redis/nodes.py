@@ -9,8 +9,8 @@ answer was lost goes back without a strike.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
@@ -18,6 +18,7 @@ import structlog
 from holdfast_server.stores.base import StoreError
 from holdfast_server.tasks import Tasks
 
+from .book import Book
 from .keys import TAGS
 from .link import Call
 from .tokens import FLEET, Fleet, Tokens
@@ -36,20 +37,6 @@ HASTE: Final = 10
 LEAVE_ROUNDS_MAX: Final = 100
 """Calls to give back what is still held at the end, some hundred requests each; the rest lapses."""
 
-How = Literal["first", "recovered", "resumed", "handed_over"]
-
-
-class ClaimRow(NamedTuple):
-    """A claim: the journal's prefix K, and what its log needs."""
-
-    prefix: str
-    term: int
-    nonce: str
-    start: int
-    how: How
-    alone: bool
-    agent: str
-
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     """What a node says of itself. `rate`: claims in a second, of late."""
@@ -62,67 +49,14 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
 
 
-LAPSED_MAX: Final = 4096
-"""Claims remembered that Redis knew nothing of any more: after a failover their holder may write them again."""
+class ShelfPort(Protocol):
+    """What claims need of the store."""
 
+    async def condemn(self, prefix: str) -> None:
+        """Seal this journal as failed with the code `poison`, if it is not sealed. Raises: StoreError."""
 
-class Book:
-    """What this node holds, shard by shard, and which claims are under way."""
-
-    def __init__(self) -> None:
-        self._held: list[dict[tuple[str, int], ClaimRow]] = [{} for _ in TAGS]
-        self._lapsed: dict[tuple[str, int], ClaimRow] = {}
-        self.count = 0
-        self.alone: ClaimRow | None = None
-        self.flights = [0] * len(TAGS)  # claims under way
-        self.begun = [0] * len(TAGS)  # claims that ever were
-
-    def add(self, shard: int, row: ClaimRow) -> None:
-        """It is held now."""
-        self._held[shard][row.prefix, row.term] = row
-        self.count += 1
-        if row.alone:
-            self.alone = row
-
-    def drop(self, shard: int, prefix: str, term: int | None) -> list[ClaimRow]:
-        """It is not any more (None: under any term); what was held."""
-        held = self._held[shard]
-        if term is not None:
-            self._lapsed.pop((prefix, term), None)
-        rows = [row for row in held.values() if row.prefix == prefix and term in (None, row.term)]
-        for row in rows:
-            del held[row.prefix, row.term]
-            self.count -= 1
-            if self.alone is row:
-                self.alone = None
-        return rows
-
-    def lapse(self, shard: int, known: Collection[tuple[str, int]]) -> list[ClaimRow]:
-        """Redis knows only these there: the others are not held any more. They are remembered, for `revive`."""
-        rows = [row for name, row in self._held[shard].items() if name not in known]
-        for row in rows:
-            self.drop(shard, row.prefix, row.term)
-            self._lapsed[row.prefix, row.term] = row
-        while len(self._lapsed) > LAPSED_MAX:
-            del self._lapsed[next(iter(self._lapsed))]
-        return rows
-
-    def revive(self, shard: int, prefix: str, term: int, nonce: str) -> ClaimRow | None:
-        """Redis knows of this claim again; the claim, if it was one of ours."""
-        row = self._lapsed.get((prefix, term))
-        if row is None or row.nonce != nonce:
-            return None
-        del self._lapsed[prefix, term]
-        self.add(shard, row)
-        return row
-
-    def row(self, shard: int, prefix: str, term: int) -> ClaimRow | None:
-        """That claim, if it is held."""
-        return self._held[shard].get((prefix, term))
-
-    def held(self, shard: int) -> int:
-        """How many are held there."""
-        return len(self._held[shard])
+    async def moved(self, prefixes: Sequence[str]) -> None:
+        """The leases of these have ended by what this node did: its own logs of them are to be what Redis holds."""
 
 
 class Presence:
@@ -137,11 +71,11 @@ class Presence:
         terms: Callable[[], list[str | int]],
         seen: Callable[[int, Any], None],
         said: Callable[[], Member],
-        condemn: Callable[[str], Awaitable[None]],
+        shelf: ShelfPort,
         ticked: Callable[[], Awaitable[None]],
     ) -> None:
         """`terms` of a look (see queue.lua); `seen` gets what each look at a shard saw; `said`: what this node says of itself;
-        `condemn` ends the journal with this prefix as poison; `ticked` runs after each look at all shards."""
+        `ticked` runs after each look at all shards."""
         self.members: list[Member] = []
         self._fleet = fleet
         self._link = fleet.link
@@ -151,7 +85,7 @@ class Presence:
         self._terms = terms
         self._seen = seen
         self._said = said
-        self._condemn = condemn
+        self._shelf = shelf
         self._ticked = ticked
         self._tasks = Tasks("presence")
         self._renewed = 0.0
@@ -173,6 +107,9 @@ class Presence:
                 [Call("leave", TAGS[shard], (self._node,)) for shard in held]
             )
             held = [shard for shard, answer in zip(held, answers, strict=True) if answer and _fine(answer)]
+            left = [prefix.decode() for answer in answers if isinstance(answer, list) for prefix in answer]
+            if left:
+                await self._shelf.moved(left)
             if not held:
                 break
         try:
@@ -280,18 +217,22 @@ class Presence:
             ]
         )
         others: list[int] = []
+        taken: list[str] = []
         for shard, answer in enumerate(answers):
             if not _fine(answer):
                 continue
             if answer == 0:
                 self._seen(shard, 0)
                 continue
-            look, other, poison = answer
+            look, other, poison, its = answer
+            taken += [prefix.decode() for prefix in its]
             self._seen(shard, look)
             if other:
                 others.append(shard)
             for prefix in poison:
                 self._end(prefix.decode())
+        if taken:
+            self._tasks.start(self._shelf.moved(taken), "read what was taken")
         if others:
             await self.renew(others)
 
@@ -303,7 +244,7 @@ class Presence:
     async def _ending(self, prefix: str) -> None:
         try:
             log.warning("a request ended its node twice while it ran alone", journal=prefix)
-            await self._condemn(prefix)
+            await self._shelf.condemn(prefix)
         except StoreError as error:
             log.info("could not be ended; somebody will try again", journal=prefix, error=str(error))
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any
 from urllib.parse import quote
 
 from holdfast_protocol.events import Accepted, Failed, Outcome
@@ -18,6 +18,8 @@ from holdfast_server.stores.base import (
     Opened,
     Record,
     RequestConflict,
+    StorageFull,
+    StoreError,
     TooManyOpen,
     UnknownRequest,
 )
@@ -25,19 +27,13 @@ from holdfast_server.stores.log import Log
 from holdfast_server.stores.shared import Acceptances
 from holdfast_server.stores.stage import INBOX_ITEMS_MAX
 
+from .appends import Appends
 from .calls import AGAIN, Calls
 from .claims import Claims
 from .follow import FOLLOW_MS, Follow
 from .keys import key_in, prefix_of, tag_in
 from .rows import effect, encode, encoded_events, fields_in, record_fields, said
 from .shelf import Shelf
-
-
-class Accepting(Acceptances, Protocol):
-    """Acceptances that can be asked for one."""
-
-    async def of(self, key: Key) -> tuple[Record, Accepted] | None:
-        """What was accepted under that key, as long as nobody noted it as ended."""
 
 
 class Outside:
@@ -48,21 +44,24 @@ class Outside:
         calls: Calls,
         shelf: Shelf,
         follow: Follow,
-        claims: Claims,
         node: str,
         *,
+        appends: Appends,
+        claims: Claims,
         now_ms: Callable[[], int],
         owner_open_max: int | None,
-        acceptances: Accepting | None,
+        acceptances: Acceptances | None,
     ) -> None:
         self._calls = calls
         self._shelf = shelf
         self._follow = follow
         self._claims = claims
+        self._appends = appends
         self._node = node
         self._now_ms = now_ms
         self._owner_open_max = owner_open_max
         self._acceptances = acceptances
+        appends.end_again = self._seal_again
 
     async def open(self, record: Record, accepted: Accepted) -> Opened:
         """See Store.open."""
@@ -87,13 +86,17 @@ class Outside:
                     self._shelf.tell()
                 self._claims.offered(tag_in(prefix))
                 return Opened(kept, fresh)
+        except StorageFull:
+            # It was told that this must wait: it must not run by itself later, as what was accepted would.
+            with contextlib.suppress(StoreError):
+                await self._refuse(record.key, fresh=fresh)
+            raise
         finally:
             self._follow.arrived(prefix)
         if answer[0] == b"CONFLICT":
             raise RequestConflict(f"{record.key.request_id} was used for another request")
         if answer[0] == b"FULL":
-            if fresh and self._acceptances is not None:
-                await self._acceptances.forget([record.key])
+            await self._refuse(record.key, fresh=fresh)
             raise TooManyOpen(f"{self._owner_open_max} requests are open, which is the most")
         return Opened(await self._follow.load(record.key), created=False)
 
@@ -105,6 +108,11 @@ class Outside:
         if await self._acceptances.of(record.key) is None:
             await self._follow.load(record.key)
         return False
+
+    async def _refuse(self, key: Key, *, fresh: bool) -> None:
+        """What this call has accepted was not. Raises: Unavailable."""
+        if fresh and self._acceptances is not None:
+            await self._acceptances.forget([key])
 
     async def put_input(self, key: Key, item: InboxItem) -> bool:
         """See Store.put_input."""
@@ -139,18 +147,8 @@ class Outside:
 
     async def seal(self, key: Key, outcome: Outcome) -> Log:
         """See Store.seal."""
-        prefix, blob = prefix_of(key), encoded_events([outcome])
-        answer = await self._calls.sure(
-            "seal",
-            tag_in(prefix),
-            self._node,
-            prefix,
-            blob,
-            outcome.at,
-            next_status("running", outcome),
-            blob,
-            AGAIN,
-        )
+        prefix = prefix_of(key)
+        answer = await self._sealed(prefix, outcome)
         if answer[0] == b"GONE":
             raise UnknownRequest(key.request_id)
         journal = self._shelf.at(prefix)
@@ -160,10 +158,26 @@ class Outside:
             raise JournalSealed(answer[1].decode())
         self._claims.offered(tag_in(prefix))
         if journal is None:
-            return await self._follow.load(key)
-        await self._follow.sync(journal)
+            journal = await self._follow.load(key)
+            self._shelf.note(journal, journal.tail, journal.tail, state=True)  # nobody else tells this node
+        else:
+            await self._follow.sync(journal)
+        if journal.sealed and not journal.erased:
+            self._appends.keep(journal)
         self._shelf.tell()
         return journal
+
+    async def _sealed(self, prefix: str, outcome: Outcome) -> Any:
+        blob = encoded_events([outcome])
+        return await self._calls.sure(
+            "seal", tag_in(prefix), self._node, prefix, blob, outcome.at, next_status("running", outcome), blob, AGAIN
+        )  # fmt: skip
+
+    async def _seal_again(self, journal: Log) -> None:
+        prefix = prefix_of(journal.key)
+        assert journal.outcome is not None
+        await self._sealed(prefix, journal.outcome)
+        self._claims.offered(tag_in(prefix))
 
     async def account(self, key: Key, account: Account) -> None:
         """See Store.account."""

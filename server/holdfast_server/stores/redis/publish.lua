@@ -63,7 +63,7 @@ function P.tell(T, K, caller, kind, start, end_, blob, row, item)
   tell(K, caller, kind, start, end_, blob, row, item)
 end
 
--- Events that leave the row as it is: `row` has only the version and the term under which they were written.
+-- Events that leave the row as it is: `row` has only the version, and the term and nonce under which they were written.
 function P.events(T, K, caller, start, end_, blob, row)
   tell(K, caller, 'e', start, end_, blob, row)
 end

@@ -6,13 +6,11 @@
 -- is never in two places.
 --
 -- Whose turn it is: T:q:<class>:<agent> holds the owners with such lanes by their rank: how many of theirs run, then when they
--- were served last (never: before all who were, in the order they came). Class n is high and normal, l is low. So a turn is
--- found with one look per agent, however many wait, and whoever runs as many as one may is behind everybody who does not.
+-- were served, or began to wait, whichever is later (T:turn, of those who wait). Class n is high and normal, l is low. So a turn
+-- is found with one look per agent, however many wait, and whoever runs as many as one may is behind everybody who does not.
 local RANK = 2 ^ 41           -- one more of the owner's that runs
-local SERVED = 2 ^ 40         -- added to the time of those who were served: 34 years of milliseconds
-local SINCE = 1577836800000   -- 2020: times below are counted from here
+local SINCE = 1577836800000   -- 2020: times below are counted from here, 69 years of milliseconds before they reach RANK
 local RUNNING_MAX = 4095      -- more of one owner's are counted as so many: the rank is exact below 2^53
-local OWNERS_MAX = 4096       -- owners remembered in a shard; who is forgotten counts as never served
 local MOVES_MAX = 100         -- journals that one call moves because of the time
 local DEATHS_MAX = 2          -- claims that ended with their node, before it runs alone; and alone, before it is ended
 local LEASE_FIRST_MS = 5000   -- until the node's own renewal, where a lease comes back without a claim
@@ -60,22 +58,16 @@ local function reorder(T, O)
   end
 end
 
--- The owner has had a turn.
+-- The owner has had a turn: if more of theirs waits, then after everybody.
 function Q.serve(T, O)
-  redis.call('ZADD', T .. ':turn', J.int(SERVED + tick(T)), O)
-  if redis.call('ZCARD', T .. ':turn') > OWNERS_MAX then
-    local old = redis.call('ZRANGEBYSCORE', T .. ':turn', J.int(SERVED), '+inf', 'LIMIT', 0, 8)
-    for _, owner in ipairs(old) do
-      if owner ~= O and not waits(owner) then
-        redis.call('ZREM', T .. ':turn', owner)
-      end
-    end
+  if waits(O) then
+    redis.call('ZADD', T .. ':turn', J.int(tick(T)), O)
   end
 end
 
 local function enter(T, K, prio, agent, number, since)
   local O, class = J.owner(K), class_of(prio)
-  if not redis.call('ZSCORE', T .. ':turn', O) then
+  if not waits(O) then
     redis.call('ZADD', T .. ':turn', J.int(tick(T)), O)
   end
   redis.call('ZADD', O .. ':q:' .. prio .. ':' .. agent, number, K)
@@ -107,7 +99,7 @@ local function leave(T, K, prio, agent)
   if redis.call('EXISTS', owners) == 0 then
     redis.call('SREM', T .. ':q:' .. class, agent)
   end
-  if not waits(O) and tonumber(redis.call('ZSCORE', T .. ':turn', O) or '0') < SERVED then
+  if not waits(O) then
     redis.call('ZREM', T .. ':turn', O)
   end
 end
@@ -181,12 +173,12 @@ end
 
 function Q.sealed(T, K)
   local waiting = J.owner(K) .. ':a:' .. J.request(K)
-  local any = false
-  for _, next_ in ipairs(redis.call('SMEMBERS', waiting)) do
+  local any, nexts = false, redis.call('SMEMBERS', waiting)
+  redis.call('DEL', waiting)  -- before they are filed: where this one only makes room for itself, they wait on
+  for _, next_ in ipairs(nexts) do
     redis.call('HSET', next_ .. ':h', 'q', '')
     any = file(T, next_, 0) or any
   end
-  redis.call('DEL', waiting)
   if any then
     wake(T)
   end
@@ -237,10 +229,10 @@ function Q.due(T, terms)
   end
   for _, K in ipairs(redis.call('ZRANGEBYSCORE', T .. ':low', '-inf', J.int(now - terms.low), 'LIMIT', 0, MOVES_MAX)) do
     local agent, number = J.get(K, 'agent', 'n')
-    leave(T, K, '-1', agent or '')
     if number then
-      enter(T, K, '0', agent, number)
+      enter(T, K, '0', agent, number)  -- before it leaves: its owner keeps the place
     end
+    leave(T, K, '-1', agent or '')
   end
 end
 

@@ -9,13 +9,22 @@ from urllib.parse import quote
 
 import msgspec
 
-from holdfast_server.stores.base import Account, Damaged, Key, Owner, StoreError, Summary, UnknownRequest
+from holdfast_server.stores.base import (
+    Account,
+    Damaged,
+    InboxItem,
+    Key,
+    Owner,
+    StoreError,
+    Summary,
+    UnknownRequest,
+)
 from holdfast_server.stores.embedded import MARK_DIGITS_MAX
 
 from .calls import Calls
 from .keys import TAGS, owner_prefix, prefix_of, tag_in, tag_of
 from .link import Call
-from .rows import fields_in, summary_in
+from .rows import fields_in, inbox_in, summary_in
 
 SCAN_ROWS: Final = 200
 """Rows of a shard looked through at a time for everybody's requests of one chat, which no index has."""
@@ -42,6 +51,11 @@ class Reads:
         prefix = prefix_of(key)
         blobs = await self._calls.ask("accounts", tag_in(prefix), prefix)
         return sorted((_ACCOUNT.decode(blob) for blob in blobs), key=lambda account: account.term)
+
+    async def inbox(self, key: Key) -> list[InboxItem]:
+        """What came in from outside, in order. Raises: Unavailable."""
+        prefix = prefix_of(key)
+        return inbox_in(await self._calls.ask("inbox", tag_in(prefix), prefix))
 
     async def page(
         self, owner: Owner | None, *, active: bool, chat_id: str | None, limit: int, before: str | None

@@ -262,12 +262,14 @@ def set_chain(log: Log, fields: Fields) -> None:
 
 
 def same_past(log: Log, fields: Fields) -> bool:
-    """Whether the stored journal is this one, so far as both go: each term that both know has the same epoch."""
+    """Whether the stored journal is this one, so far as both go: each term that both know has the same epoch, and one that only
+    the store knows begins where this log ends, or later: it did not go on from an older copy."""
     for epoch in log.chain:
         value = fields.get(b"c%d" % epoch.term)
         if value is not None and value != f"{epoch.nonce}:{epoch.start}".encode():
             return False
-    return True
+    following = fields.get(b"c%d" % (log.chain[-1].term + 1))
+    return following is None or int(following.rpartition(b":")[2]) >= log.tail
 
 
 def last_id(log: Log, end: int | None = None) -> str:

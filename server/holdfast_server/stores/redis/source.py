@@ -20,7 +20,7 @@ from typing import NamedTuple
 LAYOUT = 1
 """Of the keys. Code of another layout must not touch them; code of the same may, whatever its release."""
 
-ORDER = ("head", "publish", "queue", "nodes", "fleet", "journal", "inputs", "upkeep")
+ORDER = ("head", "publish", "queue", "nodes", "fleet", "journal", "restore", "inputs", "upkeep")
 """A file uses what the files before it define."""
 
 DIGEST_CHARS = 8  # two releases of one layout with the same 32 bits do not happen

@@ -27,6 +27,7 @@ from holdfast_server.stores.base import (
     Unavailable,
 )
 from holdfast_server.stores.log import Log
+from holdfast_server.stores.shared import Acceptances
 
 from .address import Address
 from .appends import Appends
@@ -36,7 +37,7 @@ from .follow import Follow
 from .keys import ALL, META, SHARDS, node_channel, tag_of
 from .link import Link
 from .messages import Messages
-from .outside import Accepting, Outside
+from .outside import Outside
 from .reads import Reads
 from .sharing import Sharing
 from .shelf import Shelf
@@ -77,14 +78,15 @@ class RedisStore:
         owner_open_max: int | None = None,
         agents_max: Mapping[str, int] | None = None,
         lease_s: float = LEASE_S,
-        acceptances: Accepting | None = None,
+        acceptances: Acceptances | None = None,
         worker: bool = True,
+        slots: int = 0,
         volatile_ok: bool = False,
         pace: Callable[[], float] = lambda: 0.0,
     ) -> None:
         """`address` as in address.py. `now_ms` rules what requests say of times (None: each call's own clock, and Redis's
         for claims), never leases. `owner_running_max`, `owner_open_max`: how many requests of one owner may be claimed, and
-        open, at a time. Raises: ValueError if the address is none."""
+        open, at a time. `slots`: how many run on this node at once, as the others are told. Raises: ValueError if the address is none."""
         self.durability = durability
         self.node = token_hex(8)
         self._address = Address.parse(address)
@@ -98,6 +100,7 @@ class RedisStore:
         self._lease_s = lease_s
         self._acceptances = acceptances
         self._worker = worker
+        self._slots = slots
         self._volatile_ok = volatile_ok
         self._pace = pace
         self._shelf = Shelf(memory_bytes_max)
@@ -123,12 +126,21 @@ class RedisStore:
                     "This Redis holds the data of another layout; use the release that wrote it, or an empty database."
                 )
             self._wire()
-            await self._link.subscribe(node_channel(self.node), ALL)
-            await self._claims.start()
+            await self._join()
         except BaseException:
             await self._link.close()
             raise
         self._follow.start()
+
+    async def _join(self) -> None:
+        """Be told, and be one of the nodes. Raises: Unavailable; then nothing is left running."""
+        try:
+            await self._link.subscribe(node_channel(self.node), ALL)
+            await self._claims.start()
+        except BaseException:
+            for part in (self._terms, self._follow, self._calls):
+                await part.close()
+            raise
 
     def _wire(self) -> None:
         """Make the parts, over the link."""
@@ -140,14 +152,17 @@ class RedisStore:
         follow.observers_of_loss = [appends.look, *self._lost_observers]
         self._lost_observers = follow.observers_of_loss
         reads = self._reads = Reads(calls)
-        self._upkeep = Upkeep(calls, follow, shelf, node, self._acceptances)
+        self._upkeep = Upkeep(
+            calls, follow, shelf, node, acceptances=self._acceptances, told=self._messages.tell
+        )
         claims = self._claims = Claims(
             link, self, node, lease_s=self._lease_s, owner_running_max=self._owner_running_max,
-            agents_max=self._agents_max, now_ms=self._clock_ms, nonce=self._nonce, worker=self._worker, name=self._name,
+            agents_max=self._agents_max, now_ms=self._clock_ms, nonce=self._nonce, worker=self._worker, slots=self._slots,
+            name=self._name,
         )  # fmt: skip
         self._terms = Terms(calls, shelf, follow, appends=appends, claims=claims, reads=reads, node=node)
         self._outside = Outside(
-            calls, shelf, follow, claims, node,
+            calls, shelf, follow, node, appends=appends, claims=claims,
             now_ms=self._now_ms, owner_open_max=self._owner_open_max, acceptances=self._acceptances,
         )  # fmt: skip
         self._sharing.start(link, calls)
@@ -230,6 +245,10 @@ class RedisStore:
         """Seal what has killed whoever ran it. Raises: Unavailable."""
         await self._outside.condemn(prefix)
 
+    async def moved(self, prefixes: Sequence[str]) -> None:
+        """Read on those of these that are in memory."""
+        await self._follow.sync_all(prefixes)
+
     async def account(self, key: Key, account: Account) -> None:
         await self._outside.account(key, account)
 
@@ -283,6 +302,9 @@ class RedisStore:
 
     async def take_once(self, name: str) -> bytes | None:
         return await self._sharing.take_once(name)
+
+    async def drain(self) -> None:
+        await self._claims.drain()
 
     async def take_turn(self, name: str, token: bytes, keep_s: float) -> bool:
         """Have the turn of that name for so long at most; False while it is another's. Raises: Unavailable."""

@@ -23,11 +23,11 @@ from holdfast_server.stores.log import Log
 from holdfast_server.tasks import Tasks
 
 from .appends import RESTORES_MAX, Appends
+from .book import ClaimRow
 from .calls import AGAIN, Calls
 from .claims import Claims
 from .follow import Follow
 from .keys import key_in, prefix_of, tag_in
-from .nodes import ClaimRow
 from .reads import Reads
 from .rows import effect, encode, encoded_events, fields_in
 from .shelf import Shelf
@@ -104,6 +104,7 @@ class Terms:
             raise
         claim = Claim(journal, row.term, row.nonce, row.start, row.how, row.alone, judged=True)
         self._appends.hold(claim)
+        self._appends.look(journal)  # it may have been ended meanwhile
         self._shelf.tell()
         return claim
 
@@ -113,6 +114,10 @@ class Terms:
         while True:
             journal = await self._follow.load(key)
             _, accounts = await asyncio.gather(self._follow.sync(journal), self._reads.accounts(key))
+            # What was put in through this node may have been lost since, and something else put in through another.
+            inbox = await self._reads.inbox(key) if journal.inbox else []
+            if inbox != journal.inbox[: len(inbox)]:
+                journal.inbox[:] = inbox
             if not journal.erased:
                 journal.accounts.update((account.term, account) for account in accounts)
                 return journal

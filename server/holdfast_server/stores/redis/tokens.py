@@ -29,6 +29,14 @@ SPARE_S: Final = 1.0
 """How long a token may be had that no claim used."""
 
 
+LANE_S: Final = 30.0
+"""How long a node claims nothing so that it becomes empty, and how long it claims again at least before it tries anew: some
+answers end in that time, and nobody else waits for much longer than that."""
+
+LANE_PAUSE_MAX_S: Final = 480.0
+"""Between two tries, in the end: twice as long each time, so that long answers cost those who wait little."""
+
+
 class Fleet:
     """This node's calls to the slot that all nodes share."""
 
@@ -158,14 +166,25 @@ class Tokens:
 
 
 class SoloLane:
-    """At most one busy node at a time stops claiming, so that it becomes empty for a request that must run alone."""
+    """At most one busy node at a time stops claiming, so that it becomes empty for a request that must run alone. It does so
+    for a while; if what it runs goes on for longer, it serves the others again, and tries later."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.held = False
         self._fleet = fleet
+        self._since = 0.0  # when it was got
+        self._after = 0.0  # not before then
+        self._pause_s = 0.0
 
     async def want(self, wanted: bool) -> None:
         """Get it, keep it, or let it go; `held` says which."""
+        now = asyncio.get_running_loop().time()
+        if not wanted:
+            self._after = self._pause_s = 0.0
+        elif self.held and now - self._since >= LANE_S:
+            self._pause_s = min(LANE_PAUSE_MAX_S, self._pause_s * 2 or LANE_S)
+            self._after = now + self._pause_s
+        wanted = wanted and now >= self._after
         if not wanted and not self.held:
             return
         fleet = self._fleet
@@ -173,4 +192,7 @@ class SoloLane:
             got = await fleet.link.call("solo", FLEET, fleet.node, fleet.lease_ms, int(wanted))
         except StoreError:
             got = 0  # its time runs out by itself
-        self.held = wanted and got == 1
+        held = wanted and got == 1
+        if held and not self.held:
+            self._since = now
+        self.held = held

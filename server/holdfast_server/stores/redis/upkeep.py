@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import structlog
 
 from holdfast_protocol.events import Cancelled
-from holdfast_server.stores.base import Damaged, Key, Owner, StoreError, UnknownRequest, key_of
+from holdfast_server.stores.base import Damaged, Key, Owner, StoreError, Summary, UnknownRequest, key_of
 from holdfast_server.stores.blob import pack
 from holdfast_server.stores.log import Log
 from holdfast_server.stores.shared import Acceptances
@@ -20,7 +20,7 @@ from .calls import Calls
 from .follow import Follow
 from .keys import TAGS, key_in, owner_prefix, prefix_of, tag_in, tag_of
 from .link import Call
-from .rows import encoded_events, fields_in
+from .rows import encoded_events, fields_in, summary_in
 from .shelf import Shelf
 
 SLICE: Final = 200
@@ -33,13 +33,22 @@ class Upkeep:
     """Called from a timer, by any node; what two do at a time is done once."""
 
     def __init__(
-        self, calls: Calls, follow: Follow, shelf: Shelf, node: str, acceptances: Acceptances | None
+        self,
+        calls: Calls,
+        follow: Follow,
+        shelf: Shelf,
+        node: str,
+        *,
+        acceptances: Acceptances | None,
+        told: Callable[[Summary, bool], None],
     ) -> None:
+        """`told` gets the rows of what this node removed and had not in memory: it is told of those by nobody else."""
         self._calls = calls
         self._follow = follow
         self._shelf = shelf
         self._node = node
         self._acceptances = acceptances
+        self._told = told
 
     # -- the history -----------------------------------------------------------------------------------------
 
@@ -113,6 +122,8 @@ class Upkeep:
         for prefix, answer in zip(prefixes, await self._all(calls), strict=True):
             journal = self._shelf.at(prefix)
             if journal is None:
+                if answer[0] == b"OK":
+                    self._told(summary_in(prefix, fields_in(answer[1])), True)
                 continue
             if answer[0] == b"OK":
                 fields = fields_in(answer[1])

@@ -45,6 +45,23 @@ async def test_a_cancelled_wait_leaves_nothing() -> None:
     assert (log._waiters, log._sealed_waiters) == ([], [])
 
 
+async def test_who_waits_for_the_end_of_a_term_is_told_of_a_later_one() -> None:
+    """Whoever runs it hears that another has it; whoever waits for the outcome goes on waiting."""
+    log = opened(asked("r1"))
+    log.term = 1
+    replaced, reading = (asyncio.ensure_future(wait) for wait in (log.wait_sealed(1), log.wait_sealed()))
+    await asyncio.sleep(0)
+    log.wake()
+    await asyncio.sleep(0)
+    assert not replaced.done()
+    log.term = 2
+    log.wake()
+    await asyncio.wait_for(replaced, 5)
+    await log.wait_sealed(1)
+    assert not reading.done()
+    reading.cancel()
+
+
 def test_the_open_wait_is_known_without_folding() -> None:
     """It opens with the question, and closes with the answer, the end, or when output is dropped."""
     question = ev.Waiting(at=3, part=0, wait_id="w", kind="approval")

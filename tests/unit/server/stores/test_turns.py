@@ -8,12 +8,12 @@ from collections import Counter
 
 import pytest
 
-from holdfast_server.stores import load as load_module
 from holdfast_server.stores.base import Key, Owner, Priority, Unavailable
 from holdfast_server.stores.embedded import EmbeddedStore
-from holdfast_server.stores.load import Flow, Load
+from holdfast_server.stores.load import Flow
 from holdfast_server.stores.memory import MemoryStore
 from holdfast_server.stores.ranked import Ranked
+from holdfast_server.stores.ring import Ring
 from tests.support.disks import KeptDisk
 from tests.support.journals import ANN, BOB, Clock
 from tests.support.scribe import Held, Scribe, cancelled, key
@@ -53,13 +53,24 @@ def test_flow_tells_nothing_that_was_not_seen() -> None:
     assert flow.per_s(101_000) is None
 
 
-def test_owners_that_are_forgotten_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only so many are remembered, the least recently served is forgotten, and then counts as never served."""
-    monkeypatch.setattr(load_module, "OWNERS_REMEMBERED_MAX", 2)
-    load = Load(None, {})
-    owners = [Owner("", str(number)) for number in range(3)]
-    assert [load.serve(owner) for owner in owners] == [None, None, owners[0]]
-    assert [load.served_at(owner) for owner in owners] == [0, 2, 3]
+def test_places_are_kept_of_those_who_wait() -> None:
+    """Who waits keeps the place through everything but a turn of theirs; whose last is gone leaves nothing behind."""
+    ring = Ring()
+    for owner in (ANN, BOB, ANN):
+        ring.join(owner)
+    assert (ring.place(ANN), ring.place(BOB)) == (1, 2)
+    ring.leave(ANN)
+    ring.serve(ANN)
+    assert (ring.place(ANN), ring.latest) == (3, 3)
+    ring.put_back(ANN, 1)
+    assert ring.place(ANN) == 1
+    for owner in (ANN, BOB):
+        ring.leave(owner)
+        ring.serve(owner)
+    assert not ring._places
+    assert not ring._waiting
+    ring.join(ANN)
+    assert ring.place(ANN) == 4
 
 
 async def test_counts_are_those_of_the_leases_whatever_fails() -> None:
@@ -100,18 +111,22 @@ async def test_counts_are_those_of_the_leases_whatever_fails() -> None:
 
 
 async def test_a_refused_claim_costs_nobody_their_turn() -> None:
-    """When the disk refuses a claim, the same request is claimed next, and its owner was not served."""
+    """When the disk refuses a claim, the same request is claimed next, and its owner stands where they stood."""
     disk, clock = KeptDisk(), Clock()
     store = EmbeddedStore(disk, now_ms=clock)
     await store.start()
     scribe = Scribe(store, clock)
-    await scribe.open("a", owner=ANN)
-    await scribe.open("b", owner=BOB)
-    disk.refusals.append(Unavailable("no"))
-    with pytest.raises(Unavailable):
-        await store.claim()
-    assert store._journals.load.served_at(ANN) == 0
-    assert [(await scribe.claim()).key.request_id for _ in range(2)] == ["a", "b"]
+    for name, owner in (("a0", ANN), ("b0", BOB), ("a1", ANN), ("b1", BOB)):
+        await scribe.open(name, owner=owner)
+    for order in (["a0", "b0"], ["a1", "b1"]):
+        ring = store._journals.ready.ring
+        before = [ring.place(ANN), ring.place(BOB)]
+        disk.refusals.append(Unavailable("no"))
+        with pytest.raises(Unavailable):
+            await store.claim()
+        assert [ring.place(ANN), ring.place(BOB)] == before
+        assert [(await scribe.claim()).key.request_id for _ in range(2)] == order
+    assert not ring._places
     await store.close()
 
 
