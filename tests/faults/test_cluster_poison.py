@@ -6,7 +6,7 @@ import pytest
 
 from holdfast_client import connect
 from holdfast_server.stores.base import Owner, key_of
-from tests.support.cluster import LEASE_S, Cluster
+from tests.support.cluster import LEASE_S, Cluster, Role
 from tests.support.takeover import Books, Reader, token_of, toml_of
 from tests.support.takeover_agents import DEADLY, counted
 
@@ -31,7 +31,7 @@ async def watch(node, deaths):
 async def test_only_the_guilty_one_is_condemned(tmp_path, postgres_server, capsys):
     """Two workers are killed again and again by one request out of twenty-one: it ends as failed with the code `poison`, the
     others complete, none is interrupted for having died too often, and no slot is lost."""
-    roles = ("gateway", "worker", "worker")
+    roles: tuple[Role, ...] = ("gateway", "worker", "worker")
     limits = "slots = 32\nuser_running_max = 8"
     async with (
         asyncio.timeout(WAIT_S),
@@ -43,7 +43,7 @@ async def test_only_the_guilty_one_is_condemned(tmp_path, postgres_server, capsy
             lease_s=LEASE_S,
         ) as cluster,
     ):
-        deaths = []
+        deaths: list[str] = []
         gateway, *workers = cluster.nodes
         watching = [asyncio.create_task(watch(node, deaths)) for node in workers]
         books = Books(cluster.redis)
@@ -62,6 +62,7 @@ async def test_only_the_guilty_one_is_condemned(tmp_path, postgres_server, capsy
             began = asyncio.get_running_loop().time()
             transcript = await guilty.result()
             condemned_s = asyncio.get_running_loop().time() - began
+            assert transcript.outcome is not None
             assert (transcript.status, transcript.outcome.code) == ("failed", "poison")
             killed = len(deaths)
             for user, reader in neighbours:
@@ -74,12 +75,11 @@ async def test_only_the_guilty_one_is_condemned(tmp_path, postgres_server, capsy
             while await books.left(Owner("", user) for user in USERS):  # noqa: ASYNC110 - processes tell nobody
                 await asyncio.sleep(LOOK_S)
             assert len(deaths) == killed, "it killed again after its end"
-            most = max(
-                [
-                    (await books.standing(key_of(Owner("", user), reader.answer.request_id))).deaths
-                    for user, reader in neighbours
-                ]
-            )
+            most = 0
+            for user, reader in neighbours:
+                standing = await books.standing(key_of(Owner("", user), reader.answer.request_id))
+                assert standing is not None
+                most = max(most, standing.deaths)
             with capsys.disabled():
                 print(  # noqa: T201 - the figures
                     f"\npoison: condemned after {condemned_s:.1f} s and {killed} dead processes; "

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.postgres_rig import PostgresServer
 from tests.support.script import expected_text
-from tests.support.trouble import WAIT_S, trouble, until
+from tests.support.trouble import WAIT_S, figures, trouble, until
 
 pytestmark = [pytest.mark.needs("redis-server", "postgres"), pytest.mark.faults, pytest.mark.slow]
 
@@ -66,15 +66,14 @@ async def test_away_and_back(tmp_path, redis_server, capsys, fault):
                     return await chats_of(scene, talk) == [whole, whole]
 
                 async with asyncio.timeout(WAIT_S):
-                    while not await caught_up():
+                    while not await caught_up():  # noqa: ASYNC110 - processes tell nobody
                         await asyncio.sleep(0.1)
             took_s = time.monotonic() - back
             for request_id in refused:
                 assert (await scene.post(0, request_id))[0] in {200, 202}
                 await until(lambda id_=request_id: len(scene.upstream.log.of(id_)) == 1)
-            with capsys.disabled():
-                spans = ", ".join(f"{took:.2f}" for took in scene.refusals_s)
-                print(
-                    f"\nPostgreSQL {fault}: not ready for {scene.unready_s(0):.1f} s; refused within {spans} s; "
-                    f"the history whole after {took_s:.1f} s"
-                )
+            figures(
+                capsys,
+                f"PostgreSQL {fault}: not ready for {scene.unready_s(0):.1f} s; refused within {scene.refused_s} s; "
+                f"the history whole after {took_s:.1f} s",
+            )

@@ -6,9 +6,10 @@ import time
 import pytest
 
 from holdfast_server.stores.writer import WRITER_PENDING_BYTES_MAX
+from tests.support.cluster import LEASE_S
 from tests.support.proxy import CutAfter
 from tests.support.redis_rig import RedisServer
-from tests.support.trouble import LEASE_S, WAIT_S, resident_bytes, trouble
+from tests.support.trouble import WAIT_S, figures, resident_bytes, trouble
 from tests.support.trouble_agents import PIECE_CHARS, poured
 
 pytestmark = [pytest.mark.needs("redis-server", "postgres"), pytest.mark.faults, pytest.mark.slow]
@@ -52,11 +53,10 @@ async def test_killed_and_read_in_again(tmp_path, postgres_server, capsys):
                 lambda calls, id_=request_id: any(call.key == id_ for call in calls), WAIT_S
             )
             assert len(scene.upstream.log.of(request_id)) == 1
-        with capsys.disabled():
-            spans = ", ".join(f"{took_s:.2f}" for took_s in scene.refusals_s)
-            print(
-                f"\nkilled, read in again: not ready for {scene.unready_s(0):.1f} s; refused within {spans} s"
-            )
+        figures(
+            capsys,
+            f"killed, read in again: not ready for {scene.unready_s(0):.1f} s; refused within {scene.refused_s} s",
+        )
 
 
 async def test_frozen(tmp_path, redis_server, postgres_server, capsys):
@@ -78,9 +78,9 @@ async def test_frozen(tmp_path, redis_server, postgres_server, capsys):
             redis_server.cont()
         await scene.calm()
         await scene.check(talks)
-        with capsys.disabled():
-            spans = ", ".join(f"{took_s:.2f}" for took_s in scene.refusals_s)
-            print(f"\nfrozen: not ready for {scene.unready_s(0):.1f} s; refused within {spans} s")
+        figures(
+            capsys, f"frozen: not ready for {scene.unready_s(0):.1f} s; refused within {scene.refused_s} s"
+        )
 
 
 async def test_replies_that_never_come(tmp_path, redis_server, postgres_server, capsys):
@@ -110,8 +110,7 @@ async def test_replies_that_never_come(tmp_path, redis_server, postgres_server, 
         await scene.calm()
         await scene.check(talks)
         assert min(cuts) >= 6, cuts
-        with capsys.disabled():
-            print(f"\nreplies lost: {cuts} connections of the two nodes ended or fell silent")
+        figures(capsys, f"replies lost: {cuts} connections of the two nodes ended or fell silent")
 
 
 async def test_an_agent_waits(tmp_path, redis_server, postgres_server, capsys):
@@ -147,5 +146,4 @@ async def test_an_agent_waits(tmp_path, redis_server, postgres_server, capsys):
         await scene.check(talks)
         whole = "".join(map(poured, range(pieces)))
         assert all(reader.text == whole for talk in talks for reader in talk.readers)
-        with capsys.disabled():
-            print(f"\nwriters: {ahead} bytes ahead of what is durable, memory grew by {grown} bytes")
+        figures(capsys, f"writers: {ahead} bytes ahead of what is durable, memory grew by {grown} bytes")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.support.script import Script
-from tests.support.trouble import WAIT_S, trouble
+from tests.support.trouble import WAIT_S, figures, trouble
 
 pytestmark = [pytest.mark.needs("redis-server", "postgres"), pytest.mark.faults, pytest.mark.slow]
 
@@ -36,8 +36,7 @@ async def test_killed_again_and_again(tmp_path, redis_server, postgres_server, c
         await scene.calm()
         assert kills >= 10
         assert all(gauge.now[0] == 200 for gauge in scene.gauges)
-        with capsys.disabled():
-            print(f"\nmessages: {kills} connections killed while {len(talks)} answers ran")
+        figures(capsys, f"messages: {kills} connections killed while {len(talks)} answers ran")
 
 
 async def test_too_much_waits(tmp_path, redis_server, postgres_server, capsys):
@@ -56,5 +55,4 @@ async def test_too_much_waits(tmp_path, redis_server, postgres_server, capsys):
             await redis_server.do("CONFIG", "SET", "client-output-buffer-limit", "pubsub 64mb 16mb 60")
         assert cuts >= 5
         await scene.calm()
-        with capsys.disabled():
-            print(f"\nmessages: cut off {cuts} times for what waited")
+        figures(capsys, f"messages: cut off {cuts} times for what waited")

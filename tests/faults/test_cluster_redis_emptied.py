@@ -6,8 +6,7 @@ import pytest
 
 from tests.support.redis_rig import RedisServer
 from tests.support.script import Script, expected_text
-from tests.support.takeover_agents import counted
-from tests.support.trouble import SCRIPT, WAIT_S, TextReader, trouble, until
+from tests.support.trouble import WAIT_S, TextReader, figures, trouble, until
 
 pytestmark = [pytest.mark.needs("redis-server", "postgres"), pytest.mark.faults, pytest.mark.slow]
 
@@ -75,9 +74,8 @@ async def test_everything_is_lost_and_the_nodes_live(tmp_path, postgres_server, 
             desk = await scene.desk(node, done.key.user)
             rows = (await desk.client.messages("the-chat")).messages
             assert [row.text for row in rows] == [expected_text(done.script), "Go on."]
-        with capsys.disabled():
-            told = sorted({reason for desk in scene.desks.values() for _, reason in desk.resets})
-            print(f"\nemptied: not ready for {scene.unready_s(0):.1f} s; reasons of snapshots: {told}")
+        told = sorted({reason for desk in scene.desks.values() for _, reason in desk.resets})
+        figures(capsys, f"emptied: not ready for {scene.unready_s(0):.1f} s; reasons of snapshots: {told}")
 
 
 async def test_everything_is_lost_with_the_node_that_ran_it(tmp_path, postgres_server, capsys):
@@ -90,7 +88,7 @@ async def test_everything_is_lost_with_the_node_that_ran_it(tmp_path, postgres_s
             tmp_path, nodes=2, roles=("gateway", "worker"), redis=redis, postgres=postgres_server
         ) as scene,
     ):
-        gateway, worker = scene.cluster.nodes
+        _, worker = scene.cluster.nodes
         talks = await scene.ask(4, through=(0,), read=(0,), reader=TextReader)
         await scene.shown(talks)
         before = {talk.key: talk.readers[0].answer.fold.accepted.nonce for talk in talks}
@@ -113,5 +111,4 @@ async def test_everything_is_lost_with_the_node_that_ran_it(tmp_path, postgres_s
             desk = await scene.desk(0, talk.key.user)
             reasons = [reason for id_, reason in desk.resets if id_ == talk.request_id]
             assert reasons[-1] in RESETS, reasons
-        with capsys.disabled():
-            print(f"\nemptied, its node dead: {reasons}; not ready for {scene.unready_s(0):.1f} s")
+        figures(capsys, f"emptied, its node dead: {reasons}; not ready for {scene.unready_s(0):.1f} s")

@@ -7,7 +7,7 @@ import pytest
 from tests.support.redis_rig_more import SentinelRig
 from tests.support.script import expected_text
 from tests.support.takeover_agents import counted
-from tests.support.trouble import WAIT_S, TextReader, trouble
+from tests.support.trouble import WAIT_S, TextReader, figures, trouble
 
 pytestmark = [pytest.mark.needs("redis-server", "postgres"), pytest.mark.faults, pytest.mark.slow]
 
@@ -42,10 +42,10 @@ async def test_the_writers_live(tmp_path, postgres_server, capsys):
         assert all(
             not [id_ for id_, reason in desk.resets if reason in RESETS] for desk in scene.desks.values()
         )
-        with capsys.disabled():
-            print(
-                f"\nfailover: {held} of {shown} events known to the new master, not ready for {scene.unready_s(0):.1f} s"
-            )
+        figures(
+            capsys,
+            f"failover: {held} of {shown} events known to the new master, not ready for {scene.unready_s(0):.1f} s",
+        )
 
 
 async def test_the_writer_is_dead(tmp_path, postgres_server):
@@ -108,6 +108,6 @@ async def test_the_master_becomes_a_replica(tmp_path, redis_server, postgres_ser
         await scene.check(talks)
         for request_id in refused:
             assert (await scene.post(0, request_id))[0] in {200, 202}
-        with capsys.disabled():
-            spans = ", ".join(f"{took_s:.2f}" for took_s in scene.refusals_s)
-            print(f"\nread only: not ready for {scene.unready_s(0):.1f} s; refused within {spans} s")
+        figures(
+            capsys, f"read only: not ready for {scene.unready_s(0):.1f} s; refused within {scene.refused_s} s"
+        )

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.support.script import Script, expected_text
-from tests.support.trouble import WAIT_S, trouble, until
+from tests.support.trouble import WAIT_S, figures, trouble, until
 from tests.support.trouble_agents import PIECE_CHARS, poured
 
 pytestmark = [pytest.mark.needs("redis-server", "postgres"), pytest.mark.faults, pytest.mark.slow]
@@ -60,9 +60,7 @@ async def test_no_memory_left(tmp_path, redis_server, postgres_server, capsys):
         for request_id in refused:
             assert (await scene.post(0, request_id))[0] in {200, 202}
             await until(lambda id_=request_id: len(scene.upstream.log.of(id_)) == 1)
-        with capsys.disabled():
-            spans = ", ".join(f"{took_s:.2f}" for took_s in scene.refusals_s)
-            print(f"\nfull: not ready for {scene.unready_s(0):.1f} s; refused within {spans} s")
+        figures(capsys, f"full: not ready for {scene.unready_s(0):.1f} s; refused within {scene.refused_s} s")
 
 
 async def test_ends_are_taken_when_nothing_else_is(tmp_path, redis_server, postgres_server):

@@ -7,7 +7,7 @@ from redis.crc import key_slot
 
 from tests.support.redis_rig_more import ClusterRig
 from tests.support.script import Script, expected_text
-from tests.support.trouble import SCRIPT, USERS, WAIT_S, trouble, until
+from tests.support.trouble import WAIT_S, figures, trouble, until
 
 pytestmark = [pytest.mark.needs("redis-server", "postgres"), pytest.mark.faults, pytest.mark.slow]
 
@@ -76,7 +76,7 @@ async def test_a_whole_life_and_a_master_that_dies(tmp_path, postgres_server, ca
         await scene.calm()
         await scene.check(talks)
         assert all(more > 0 for more in grown), "answers of the other masters stood still too"
-        with capsys.disabled():
-            print(
-                f"\ncluster: owners on masters {where}; one away for {scene.unready_s(0):.1f} s, meanwhile {grown} characters more"
-            )
+        figures(
+            capsys,
+            f"cluster: owners on masters {where}; one away for {scene.unready_s(0):.1f} s, meanwhile {grown} characters more",
+        )

@@ -79,10 +79,10 @@ class Load:
             else {"text": scripted("Well?", script_of(number))}
         )
         request_id = f"r{number}"
-        while True:
+        answer = None
+        while answer is None:
             try:
                 answer = await client.submit(request_id=request_id, **what)
-                break
             except (NoReply, ConnectionLost):
                 continue
             except CommandRefused as refused:
@@ -154,6 +154,7 @@ async def test_rolling_restart_loses_nothing(tmp_path, postgres_server, capsys):
             assert {start.attempt for start in reader.starts} == {1}, case
             assert all(start.reason in ("first", "handed_over") for start in reader.starts), case
             standing = await books.standing(key_of(Owner("", USERS[number % len(USERS)]), f"r{number}"))
+            assert standing is not None
             assert standing.deaths == 0, case
             if number in short:
                 calls = len(upstream.log.of(f"r{number}"))

@@ -7,7 +7,7 @@ one that was away tried to write when it came back.
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
@@ -54,7 +54,7 @@ class Case(NamedTuple):
     text: str
     taken_back: bool = False
     asked: str = "Go on."
-    options: dict = {}  # noqa: RUF012 - a NamedTuple's default, never written
+    options: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple's default, never written
     calls: int = 0  # of the upstream
     shown: int = 0  # characters, before it happens
 
@@ -191,7 +191,7 @@ async def taken_over(scene, happen, heal, capsys, name):
     scene.rounds += 1
     books, victim = scene.books, scene.victim
     log_before = len(victim.process.output.read_text())
-    healed = []
+    healed: list[bool] = []
 
     async def heal_once():
         if not healed:

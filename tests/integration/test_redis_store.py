@@ -82,7 +82,7 @@ async def test_what_no_message_told_is_seen_by_the_tick(two: Two) -> None:
     a, b = two
     held = await a.running()
     seen = await b.store.log(key())
-    b.store._messages.take = lambda channel, body: None  # type: ignore[method-assign]
+    b.store._messages.take = lambda channel, data: None  # type: ignore[method-assign]
     held.say("unheard")
     await held.complete()
     await asyncio.wait_for(seen.wait_sealed(), 10)
@@ -111,7 +111,7 @@ async def test_a_late_append_is_refused_whole(two: Two, redis_server: RedisServe
     """What a writer had under way when another node cancelled is in the store with nothing of it."""
     a, b = two
     held = await a.running()
-    a.store._messages.take = lambda channel, body: None  # type: ignore[method-assign]  # it does not know yet
+    a.store._messages.take = lambda channel, data: None  # type: ignore[method-assign]  # it does not know yet
     await b.store.seal(key(), cancelled())
     held.say("late")
     held.writer.put(ev.PartDone(at=6, part=0))

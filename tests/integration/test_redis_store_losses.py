@@ -71,7 +71,7 @@ async def test_a_lost_reply_doubles_nothing(redis_server: RedisServer) -> None:
         through = link.call_many
 
         async def deaf(calls: Sequence[Call]) -> list[Any]:
-            got = await through(calls)
+            got: list[Any] = await through(calls)
             for place, call in enumerate(calls):
                 if call.function in {"append", "park", "input", "release", "seal", "restore"}:
                     answers.append(got[place][0])
@@ -212,7 +212,7 @@ async def test_another_past_is_lost_at_once(redis_server: RedisServer) -> None:
         assert text_of(seen) == "never happened"
         lost: list[Log] = []
         b.store.observe_lost(lost.append)
-        a.store._messages.take = lambda channel, body: None  # type: ignore[method-assign]
+        a.store._messages.take = lambda channel, data: None  # type: ignore[method-assign]
         a.store._follow.look = _nothing  # type: ignore[method-assign]  # it stands still
         await put_back(redis_server, old)
         await asyncio.wait_for(b.store.claimable(), 10)
@@ -238,7 +238,7 @@ async def test_an_erased_journal_is_not_written_again(redis_server: RedisServer)
     """What was erased does not come back by a writer that had not heard of it."""
     async with peers(redis_server.url, Clock(), 2) as (a, b):
         held = await a.running()
-        a.store._messages.take = lambda channel, body: None  # type: ignore[method-assign]
+        a.store._messages.take = lambda channel, data: None  # type: ignore[method-assign]
         await b.store.erase([key()])
         held.say("back again")
         with pytest.raises((Fenced, JournalSealed)):
@@ -256,7 +256,7 @@ async def test_a_seal_after_a_loss_is_the_end(redis_server: RedisServer) -> None
         await held.writer.flush()
         seen = await b.store.log(key())
         a.store._follow.look = _nothing  # type: ignore[method-assign]
-        a.store._messages.take = lambda channel, body: None  # type: ignore[method-assign]
+        a.store._messages.take = lambda channel, data: None  # type: ignore[method-assign]
         await put_back(redis_server, old)
         async with peers(redis_server.url, Clock(), 1) as (c,):
             sealed = await c.store.seal(key(), cancelled())

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -37,7 +38,7 @@ from holdfast_protocol.pushes import Notice, Snapshot
 from holdfast_server.stores.base import Key, Owner, key_of
 from holdfast_server.stores.blob import Packed, unpack
 from holdfast_server.stores.redis.keys import prefix_of, tag_in
-from tests.support.cluster import Cluster, ClusterNode
+from tests.support.cluster import LEASE_S, Cluster, ClusterNode
 from tests.support.redis_rig import RedisServer
 from tests.support.script import Script, expected_text
 from tests.support.takeover import AGENTS, Books, Reader, token_of
@@ -48,7 +49,6 @@ USERS: Final = tuple(f"user-{number}" for number in range(6))
 """Of several shards, so that trouble with one server of many meets some and not others."""
 
 CALM: Final = "The store takes writes again."
-LEASE_S: Final = 1.0
 LOOK_S: Final = 0.05
 WAIT_S: Final = 30.0  # far beyond what is promised: a test that hangs says so, one on a busy machine passes
 SHOWN_CHARS: Final = 60
@@ -162,13 +162,13 @@ class Scene:
             task = asyncio.get_running_loop().create_task(gauge.run())
             stack.callback(task.cancel)
 
-    async def _only(self, tag: str) -> RedisServer:  # noqa: ARG002 - where there are many the tag decides
+    async def _only(self, tag: str) -> RedisServer:
         return self.cluster.redis
 
     def at(self, server: RedisServer) -> None:
         """What is written down is looked up there from now on."""
 
-        async def there(tag: str) -> RedisServer:  # noqa: ARG001 - as above
+        async def there(tag: str) -> RedisServer:
             return server
 
         self.server_of = there
@@ -277,12 +277,15 @@ class Scene:
             if number in at:
                 await until(lambda desk=desk: not desk.told or desk.told[-1] == CALM)  # type: ignore[misc]
 
+    @property
+    def refused_s(self) -> str:
+        """How long each refusal took, for people."""
+        return ", ".join(f"{took_s:.2f}" for took_s in self.refusals_s)
+
     def unready_s(self, node: int) -> float:
         """For how long in all that node refused work so far."""
         said = self.gauges[node].said
-        return sum(
-            after[0] - before[0] for before, after in zip(said, said[1:], strict=False) if before[1] == 503
-        )
+        return sum(after[0] - before[0] for before, after in itertools.pairwise(said) if before[1] == 503)
 
     # -- the end ---------------------------------------------------------------------------------------------
 
@@ -376,11 +379,17 @@ async def until(holds: Callable[[], Any], about: Any = None) -> None:
     """Look until it is so. Raises: AssertionError with what it is about."""
     try:
         async with asyncio.timeout(WAIT_S):
-            while not holds():
+            while not holds():  # noqa: ASYNC110 - processes tell nobody
                 await asyncio.sleep(LOOK_S)
     except TimeoutError:
         said = about.said[-5:] if isinstance(about, Gauge) else about
         raise AssertionError(f"it did not come: {said}") from None
+
+
+def figures(capsys: Any, text: str) -> None:
+    """Show what was measured, whether the test passes or not."""
+    with capsys.disabled():
+        print(f"\n{text}")  # noqa: T201 - the figures
 
 
 def resident_bytes(node: ClusterNode) -> int:

@@ -118,8 +118,8 @@ async def test_a_refused_claim_costs_nobody_their_turn() -> None:
     scribe = Scribe(store, clock)
     for name, owner in (("a0", ANN), ("b0", BOB), ("a1", ANN), ("b1", BOB)):
         await scribe.open(name, owner=owner)
+    ring = store._journals.ready.ring
     for order in (["a0", "b0"], ["a1", "b1"]):
-        ring = store._journals.ready.ring
         before = [ring.place(ANN), ring.place(BOB)]
         disk.refusals.append(Unavailable("no"))
         with pytest.raises(Unavailable):
