@@ -111,6 +111,7 @@ class Node:
             new_id=new_id,
             readers=self.readers,
             peers=self.peers,
+            history_trouble=lambda: self.history_health.trouble,
         )
         self.feed = Feed(self.journal, self.requests.first_chats, peers=self.peers)
         self.chats.observe(self.feed.chat_changed)
@@ -118,7 +119,9 @@ class Node:
         self.chats.observe(self.news.tell)
         self.delivery = Delivery(self.journal, limits=delivery_limits(config), witness=self.readers)
         self.replacing = Replacing(self.journal, self.delivery, self.peers)
-        self.reopening = Reopening(self.chats.acceptances, self.store, now_ms=now_ms)
+        self.reopening = Reopening(
+            self.chats.acceptances, self.store, reopen=self.peers.reopen, purged_status=self.chats.purged_status, now_ms=now_ms,
+        )  # fmt: skip
         self.peers.observe_lost(self.reopening.lost)
         self.runner = Runner(
             self.store, self.agents, self.requests.history, slots=limits.slots, now_ms=now_ms,

@@ -244,7 +244,7 @@ class Chats(Reading):
         return await self._holds(record.key)
 
     async def _holds(self, key: Key) -> bool:
-        async with self._database.read() as connection:
+        async with self._database.read(singly=True) as connection:
             row = await message_rows.find(connection, key.owner, key.request_id)
         if row is None or row.request_id is None:
             return True  # deleted, or its id is another message's

@@ -19,7 +19,9 @@ from typing import Final, Protocol
 
 import structlog
 
-from .stores.base import Key, Owner, StoreError, Summary, Unavailable
+from holdfast_protocol.events import Accepted
+
+from .stores.base import Key, Owner, Record, StoreError, Summary, Unavailable
 from .stores.log import Log
 from .stores.shared import Shared
 from .tasks import Tasks
@@ -103,6 +105,11 @@ class Peers:
             shared.unwatch(owner)
             shared.watch(owner)
         self._gap()
+
+    async def reopen(self, record: Record, accepted: Accepted, past: str = "") -> str | None:
+        """See Shared.reopen; only where there are other nodes."""
+        assert self._shared is not None
+        return await self._shared.reopen(record, accepted, past)
 
     async def drain(self) -> None:
         """This node is about to stop: the others do what it would have begun."""

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from holdfast_protocol.commands import Submission
 from holdfast_protocol.errors import ProtocolError
 
+from .history.reading import Ground, Standing
+from .history.visible import UnknownChat, UnknownMessage
 from .journal import Journal
 from .peers import Peers
 from .stores.base import Key, Owner, Record
@@ -68,13 +70,16 @@ class Placing:
         owner, chat_id = key.owner, submission.chat_id
         assert chat_id is not None
         await self._projector.catch_up(owner)
-        if await self._chats.is_deleted(owner, chat_id):
-            raise ProtocolError("unknown_chat")
         active, _ = await self._journal.summaries(owner, active=True, chat_id=chat_id, limit=200)
         answering = {summary.key.request_id for summary in active}
         asked_id = submission.message_id if submission.text is not None else None
+        by_default = submission.text is not None and not submission.root and submission.parent_id is None
+        ids = {taken for taken in (asked_id, key.request_id, submission.parent_id) if taken is not None}
+        ground = await self._chats.ground(owner, chat_id, ids, leaf=by_default and not active)
+        if ground.deleted:
+            raise ProtocolError("unknown_chat")
         for taken in (asked_id, key.request_id):
-            if taken is not None and await self._chats.has_message(owner, taken):
+            if taken is not None and taken in ground.messages:
                 raise ProtocolError(
                     "request_conflict", f"The id {taken} is another message's; take a new one."
                 )
@@ -84,7 +89,7 @@ class Placing:
                 raise ProtocolError(
                     "invalid", "Give `text`, or name in `parent_id` the message to answer once more."
                 )
-            message = await self._chats.message(owner, chat_id, message_id)
+            message = _message(ground, chat_id, message_id)
             if message.role != "user":
                 raise ProtocolError(
                     "invalid", "Only a person's message can be answered; `parent_id` is an answer."
@@ -97,17 +102,27 @@ class Placing:
             elif submission.parent_id is not None:
                 parent_id = submission.parent_id
                 if parent_id not in answering:
-                    await self._chats.message(owner, chat_id, parent_id)
+                    _message(ground, chat_id, parent_id)
             elif active:
                 parent_id = active[0].key.request_id
             else:
-                parent_id = await self._chats.newest_leaf(owner, chat_id)
+                parent_id = ground.leaf
         return Record(
             key=key, body_hash=body_hash, agent=agent, created_at=self._now_ms(), chat_id=chat_id,
             message_id=message_id, parent_id=parent_id, text=submission.text, messages=submission.messages,
             options=submission.options, deadlines=submission.deadlines, append_only=submission.append_only, envelope=envelope,
             priority=submission.priority, after=parent_id if parent_id in answering else None,
         )  # fmt: skip
+
+
+def _message(ground: Ground, chat_id: str, message_id: str) -> Standing:
+    """Raises: UnknownChat, UnknownMessage."""
+    if not ground.there:
+        raise UnknownChat(chat_id)
+    message = ground.messages.get(message_id)
+    if message is None or message.chat_id != chat_id:
+        raise UnknownMessage(message_id)
+    return message
 
 
 class _Lock:

@@ -25,6 +25,7 @@ import structlog
 
 from .backlog import Backlog
 from .chats import Chats
+from .history.turns import Turns
 from .peers import Peers
 from .stores.base import Change, Damaged, Key, Owner, Store, Unavailable, UnknownRequest
 from .stores.log import Log
@@ -47,6 +48,12 @@ RETRY_S_MAX: Final = 5.0
 
 MARKED_AT_ONCE: Final = 64
 """Journals marked in one commit of the store."""
+
+HELD_KEYS_MAX: Final = 10_000
+"""Journals of which this node remembers how much of them it has projected, so that it does not ask the history again."""
+
+PROJECTED_AT_ONCE: Final = 64
+"""More than the history writes at once; what waits for the same journal waits before it asks."""
 
 REFUSED_KEYS_MAX: Final = 1_000
 """Journals that could not be projected for a reason of their own, and are left alone until the next start."""
@@ -80,6 +87,9 @@ class Projector:
         self._look_again = True  # what runs must be looked through too: at start, and after keys were let go
         self._whole = False  # all that is missing is in the backlog: from the end of such a look on
         self._refused: dict[Key, None] = {}
+        # By journals' numbers too, since an id may come again: what the history holds, a beginning or (True) an end.
+        self._held: dict[tuple[Key, int], bool] = {}
+        self._turns = Turns(PROJECTED_AT_ONCE)
         self._due = asyncio.Event()
         self._waiters: list[tuple[Owner | None, int, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
@@ -226,7 +236,7 @@ class Projector:
             self._look_again = False  # first: what is let go during the sweep asks for another
             try:
                 for key in await self._running():
-                    await self._project(key)
+                    await self._project(key, anew=True)
             except BaseException:
                 self._look_again = True
                 raise
@@ -235,7 +245,7 @@ class Projector:
             refused = len(self._refused)
             journals = await self._store.unprojected(SWEEP_ROWS + refused)
             journals = [journal for journal in journals if journal.key not in self._refused]
-            held = [journal.key for journal in journals if await self._project(journal.key)]
+            held = [journal.key for journal in journals if await self._project(journal.key, anew=True)]
             await self._mark(held)
             moved = held or len(self._refused) > refused
             if not moved or len(journals) < SWEEP_ROWS:
@@ -255,19 +265,25 @@ class Projector:
             if before is None:
                 return keys[::-1]
 
-    async def _project(self, key: Key) -> bool:
-        """Bring one journal into the history; whether it may be marked as projected. Raises: Unavailable."""
+    async def _project(self, key: Key, *, anew: bool = False) -> bool:
+        """Bring one journal into the history, `anew`: though this node did it before; whether it may be marked as
+        projected. Raises: Unavailable."""
         if key in self._refused:
             return False
         try:
             journal: Log = self._store.live(key) or await self._store.log(key)
             if journal.record.chat_id is None:
                 return False
-            if not journal.sealed:
-                await self._chats.project_opened(journal)
-                return False
-            if await self._chats.project_sealed(journal):
-                return True
+            # Whoever catches up wants the same journal projected at the same time as what was noted of it.
+            async with self._turns.of("\x00".join(key)):
+                sealed = journal.sealed
+                if not anew and self._held.get((key, journal.number)) is sealed:
+                    return sealed
+                if not sealed:
+                    await self._chats.project_opened(journal)
+                if not sealed or await self._chats.project_sealed(journal):
+                    self._hold((key, journal.number), sealed)
+                    return sealed
             reason = "what was read back is not what was written"
         except UnknownRequest:
             return False  # erased meanwhile
@@ -283,6 +299,11 @@ class Projector:
         if len(self._refused) < REFUSED_KEYS_MAX:
             self._refused[key] = None
         return False
+
+    def _hold(self, journal: tuple[Key, int], sealed: bool) -> None:
+        self._held[journal] = sealed
+        while len(self._held) > HELD_KEYS_MAX:
+            del self._held[next(iter(self._held))]
 
     async def _mark(self, keys: Sequence[Key]) -> None:
         if keys:
@@ -315,5 +336,5 @@ class Projector:
             if before is None:
                 break
         for _, key in sorted(keys):
-            await self._mark([key] if await self._project(key) else [])
+            await self._mark([key] if await self._project(key, anew=True) else [])
         return len(keys)

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 import msgspec
 import structlog
 
 from holdfast_protocol.events import Accepted
+from holdfast_protocol.lifecycle import OUTCOME_STATUSES, Status
 
-from .stores.base import Damaged, Key, Record, Store, Summary, TooManyOpen, UnknownRequest
+from .stores.base import Damaged, Key, Owner, Record, Store, Summary, TooManyOpen, UnknownRequest
 from .stores.log import Log
 
 AFTER_MS: Final = 5_000
@@ -28,7 +29,14 @@ NEWEST: Final = 200
 """The newest that every sweep looks at, a row each."""
 
 IN_TURN: Final = 300
-"""And of the others."""
+"""And of the others, at a time."""
+
+IDLE_PAGES: Final = 10
+"""So many times of which little was over, in one sweep: young ones, or those that wait for people. Where most was over the
+sweep goes on, so that rows are noted as fast as requests end."""
+
+SWEEP_S: Final = 2.0
+"""But for no longer than this."""
 
 ENDED_MS: Final = 60_000
 """How long after its end a request is noted as ended: by then its journal is on the replicas, and in the history."""
@@ -65,11 +73,16 @@ class Reopening:
         rows: Rows,
         store: Store,
         *,
+        reopen: Callable[[Record, Accepted, str], Awaitable[str | None]],
+        purged_status: Callable[[Owner, str], Awaitable[tuple[Status, str | None]]],
         now_ms: Callable[[], int],
         nonce: Callable[[], str] = lambda: secrets.token_hex(4),
     ) -> None:
+        """`reopen`: as Shared.reopen. `purged_status` is the history's word on requests whose journal is gone."""
         self._rows = rows
         self._store = store
+        self._reopened = reopen
+        self._purged_status = purged_status
         self._now_ms = now_ms
         self._nonce = nonce
         self._after: tuple[int, Key] | None = None
@@ -92,19 +105,23 @@ class Reopening:
             return
         everything, self._all = self._all, False
         after: tuple[int, Key] | None = newest[-1] if everything or self._after is None else self._after
+        clock = asyncio.get_running_loop().time
+        began, idle = clock(), 0
         try:
             while after is not None:
                 some = await self._rows.open_keys(before, IN_TURN, after)
-                await self._look([key for _, key in some if key not in missing])
+                over = await self._look([key for _, key in some if key not in missing])
                 after = some[-1] if len(some) == IN_TURN else None
-                if not everything:
+                idle += over * 2 < len(some)
+                if not everything and (idle >= IDLE_PAGES or clock() - began > SWEEP_S):
                     break
         except BaseException:
             self._all = everything
             raise
         self._after = after
 
-    async def _look(self, keys: Sequence[Key], *, again: bool = False) -> None:
+    async def _look(self, keys: Sequence[Key], *, again: bool = False) -> int:
+        """How many of them were over."""
         ended: list[Key] = []
         for first in range(0, len(keys), AT_ONCE):
             some = keys[first : first + AT_ONCE]
@@ -122,6 +139,7 @@ class Reopening:
                     ended.append(key)
         if ended:
             await self._rows.ended(ended)
+        return len(ended)
 
     def _is_over(self, head: Summary) -> bool:
         """Whether nobody will need the acceptance any more."""
@@ -129,14 +147,30 @@ class Reopening:
         return kept and head.outcome is not None and head.outcome.at < self._now_ms() - ENDED_MS
 
     async def _reopen(self, key: Key) -> None:
-        found = await self._rows.of(key)
-        if found is None:
+        if await self._is_answered(key):
+            await self._rows.ended([key])
             return
-        record, accepted = found
         try:
-            await self._store.open(record, msgspec.structs.replace(accepted, nonce=self._nonce()))
+            erased: str | None = ""
+            for _ in range(2):
+                found = await self._rows.of(key)
+                if found is None:
+                    return
+                record, accepted = found
+                accepted = msgspec.structs.replace(accepted, nonce=self._nonce())
+                erased = await self._reopened(record, accepted, erased or "")
+                if erased is None:
+                    break  # it is open; else it was accepted since its erasure, if it still is when that is known
+            else:
+                return
         except TooManyOpen:
             return  # some of its owner's come first
-        except UnknownRequest:
-            return  # it was erased
         log.warning("an accepted request was opened again", request_id=key.request_id)
+
+    async def _is_answered(self, key: Key) -> bool:
+        """Whether it has ended, and the history has its outcome: it is not done again."""
+        try:
+            status, _ = await self._purged_status(key.owner, key.request_id)
+        except UnknownRequest:
+            return False
+        return status in OUTCOME_STATUSES

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from holdfast_protocol.codec import check_depth
 from holdfast_protocol.commands import Submission
@@ -57,6 +57,16 @@ if TYPE_CHECKING:
     from .projector import Projector
 
 
+def _same(log: Log, body_hash: bytes) -> Log:
+    """The log, if that was asked. Raises: RequestConflict."""
+    if log.record.body_hash != body_hash:
+        raise RequestConflict(log.key.request_id)
+    return log
+
+
+OPENING: Final = "this request is being opened again; try again in a moment"
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A request that is durable. `created` is false if it was there already."""
@@ -81,7 +91,10 @@ class Requests:
         new_id: Callable[[], str],
         readers: Readers | None = None,
         peers: Peers | None = None,
+        history_trouble: Callable[[], str | None] = lambda: None,
     ) -> None:
+        """`history_trouble`: why the history takes nothing now, if that is known; then nothing waits for it in vain."""
+        self._history_trouble = history_trouble
         self._peers = peers if peers is not None else Peers()
         self._journal = journal
         self.chats = chats
@@ -112,6 +125,8 @@ class Requests:
     ) -> Opened:
         """Accept a request (I4). `envelope` is what the door notes with it. Raises: ProtocolError, StoreError."""
         check_submission(submission)
+        if (trouble := self._history_trouble()) is not None:
+            raise Unavailable(trouble)
         envelope = envelope or {}
         request_id = submission.request_id or self._new_id()
         key = key_of(owner, request_id)
@@ -123,7 +138,10 @@ class Requests:
         if lost is not None:
             if lost.body_hash != body_hash:
                 raise RequestConflict(request_id)
-            return Opened(*await self._journal.open(lost))
+            try:
+                return Opened(*await self._journal.open(lost))
+            except TooManyOpen:  # it stays accepted, so it is not refused
+                raise Unavailable(OPENING) from None
         agent = await self._agent_of(owner, submission)
         check_options(agent, self.profiles[agent], submission.options)
         with self._admission.place(owner):
@@ -143,20 +161,22 @@ class Requests:
             )  # fmt: skip
             return Opened(*await self._journal.open(record))
         async with self._placing.alone(key.owner, submission.chat_id):
-            found = await self._find_same(key, body_hash)
-            if found is not None:  # its twin was before it in the chat
-                return Opened(found, False)
-            record = await self._placing.place(key, submission, body_hash, agent, envelope)
+            with suppress(UnknownRequest):  # else its twin was before it in the chat
+                return Opened(_same(await self._journal.log(key), body_hash), False)
+            try:
+                record = await self._placing.place(key, submission, body_hash, agent, envelope)
+            except ProtocolError:
+                found = await self._find_same(key, body_hash)
+                if found is not None:  # a twin of which only the history knows any more
+                    return Opened(found, False)
+                raise
             return Opened(*await self._journal.open(record))
 
     async def _find_same(self, key: Key, body_hash: bytes) -> Log | None:
         try:
-            log = await self._find(key)
+            return _same(await self._find(key), body_hash)
         except UnknownRequest:
             return None
-        if log.record.body_hash != body_hash:
-            raise RequestConflict(key.request_id)
-        return log
 
     async def _agent_of(self, owner: Owner, submission: Submission) -> str:
         agent = submission.agent
@@ -193,7 +213,7 @@ class Requests:
     async def _check_lost(self, key: Key) -> None:
         """Raises: Unavailable if the request was accepted, and is only not there where live journals are."""
         if await self._lost(key) is not None:
-            raise Unavailable("this request is being opened again; try again in a moment")
+            raise Unavailable(OPENING)
 
     async def cancel(
         self, owner: Owner, request_id: str, *, by_operator: bool = False

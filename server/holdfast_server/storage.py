@@ -47,7 +47,7 @@ def make_storage(config: Config, now_ms: Callable[[], int]) -> Storage:
         durability=section.durability,
     )
     if section.url:
-        store = _shared_store(config, chats, now_ms)
+        store = _shared_store(config, chats)
         return Storage(store, chats, Peers(cast("Turning", store)), section.rebuild_history)
     missing = section.history is None and not file.exists()
     return Storage(_own_store(config, now_ms), chats, Peers(), missing or section.rebuild_history)
@@ -68,12 +68,13 @@ def _own_store(config: Config, now_ms: Callable[[], int]) -> TroubledStore:
     )  # fmt: skip
 
 
-def _shared_store(config: Config, chats: Chats, now_ms: Callable[[], int]) -> TroubledStore:
+def _shared_store(config: Config, chats: Chats) -> TroubledStore:
+    """It goes by the clock of Redis: the nodes' own may differ."""
     from .stores.redis.store import RedisStore
 
     limits, cluster = config.limits, config.cluster
     store: Any = RedisStore(
-        config.store.url, name=cluster.name, durability=config.store.durability, now_ms=now_ms,
+        config.store.url, name=cluster.name, durability=config.store.durability,
         nonce=lambda: secrets.token_hex(4), memory_bytes_max=SHARED_MEMORY_BYTES,
         owner_running_max=limits.user_running_max, owner_open_max=limits.user_open_max,
         agents_max=_agents_max(config),

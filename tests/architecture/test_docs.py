@@ -86,7 +86,17 @@ def test_every_setting_is_explained() -> None:
         )
         for field in msgspec.structs.fields(section)
     ]  # fmt: skip
-    sections = {"server", "store", "cluster", "identity", "limits", "doors", "webhooks", "agents", "agents.NAME.clocks"}
+    sections = {
+        "server",
+        "store",
+        "cluster",
+        "identity",
+        "limits",
+        "doors",
+        "webhooks",
+        "agents",
+        "agents.NAME.clocks",
+    }
     assert [key for key in keys if key not in sections and f"- `{key}`: " not in text] == []
 
 

@@ -64,7 +64,7 @@ async def test_a_lost_connection_is_resumed_from_the_cursor(
             await proxy.cut("rst")
             # All of it may be on screen by now: the next cut must not come before this one was resumed.
             async with asyncio.timeout(RECONNECT_MS / 1000):
-                while sum(bool(link.subscribes(request_id)) for link in me.wire.links[1:]) < cuts:
+                while sum(bool(link.subscribes(request_id)) for link in me.wire.links[1:]) < cuts:  # noqa: ASYNC110  the wire tells nobody
                     await asyncio.sleep(0.02)
         await me.has_said(HELD_CHARS)
         upstream.release()

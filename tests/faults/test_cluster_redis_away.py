@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 
 import pytest
 
@@ -9,7 +10,8 @@ from holdfast_server.stores.writer import WRITER_PENDING_BYTES_MAX
 from tests.support.cluster import LEASE_S
 from tests.support.proxy import CutAfter
 from tests.support.redis_rig import RedisServer
-from tests.support.trouble import WAIT_S, figures, resident_bytes, trouble
+from tests.support.talks import asked_once
+from tests.support.trouble import WAIT_S, figures, resident_bytes, trouble, until
 from tests.support.trouble_agents import PIECE_CHARS, poured
 
 pytestmark = [pytest.mark.needs("redis-server", "postgres"), pytest.mark.faults, pytest.mark.slow]
@@ -43,16 +45,12 @@ async def test_killed_and_read_in_again(tmp_path, postgres_server, capsys):
         refused = [await scene.refused(node, {"unavailable"}, SOON_S) for node in (0, 1)]
         await redis.start()
         await scene.troubled("reading its data")
-        refused += [await scene.refused(node, {"unavailable"}, SOON_S) for node in (0, 1)]
         await scene.calm()
         for request_id in refused:
             assert (await scene.post(1, request_id))[0] in {200, 202}
         await scene.check(talks)
         for request_id in refused:
-            await scene.upstream.log.until(
-                lambda calls, id_=request_id: any(call.key == id_ for call in calls), WAIT_S
-            )
-            assert len(scene.upstream.log.of(request_id)) == 1
+            await until(partial(asked_once, scene, request_id))
         figures(
             capsys,
             f"killed, read in again: not ready for {scene.unready_s(0):.1f} s; refused within {scene.refused_s} s",

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from tests.support.redis_rig import RedisServer
-from tests.support.script import Script, expected_text
+from tests.support.script import Script
+from tests.support.talks import nonce_of, text_meant
 from tests.support.trouble import WAIT_S, TextReader, figures, trouble, until
 
 pytestmark = [pytest.mark.needs("redis-server", "postgres"), pytest.mark.faults, pytest.mark.slow]
@@ -42,26 +43,22 @@ async def test_everything_is_lost_and_the_nodes_live(tmp_path, postgres_server, 
         await until(
             lambda: all(reader.answer.status == "queued" for talk in queued for reader in talk.readers)
         )
-        before = {
-            talk.key: talk.readers[0].answer.fold.accepted.nonce for talk in [waiting, *running, *queued]
-        }
+        before = {talk.key: nonce_of(talk.readers[0].answer) for talk in [waiting, *running, *queued]}
 
         await emptied(redis)
         await scene.calm()
         await scene.check(running)
         for talk in running:
-            assert talk.readers[0].answer.fold.accepted.nonce == before[talk.key]
+            assert nonce_of(talk.readers[0].answer) == before[talk.key]
         for talk in queued:
             for reader in talk.readers:
                 await reader.until_end()
                 assert reader.answer.status == "completed"
-                assert reader.text == expected_text(talk.script, 1)
+                assert reader.text == text_meant(talk, 1)
             await scene.same(talk)
             assert len(scene.upstream.log.of(talk.request_id)) == 1, "asked once, though it was opened twice"
         answer = waiting.readers[1].answer
-        await until(
-            lambda: answer.status == "waiting" and answer.fold.accepted.nonce != before[waiting.key], answer
-        )
+        await until(lambda: answer.status == "waiting" and nonce_of(answer) != before[waiting.key], answer)
         wait = next(part.fields for part in reversed(answer.parts) if part.kind == "wait")
         await answer.decide("go", True, digest=wait["digest"])
         for reader in waiting.readers:
@@ -73,7 +70,7 @@ async def test_everything_is_lost_and_the_nodes_live(tmp_path, postgres_server, 
             assert [reason for id_, reason in desk.resets if id_ == waiting.request_id][1:][0] in RESETS
             desk = await scene.desk(node, done.key.user)
             rows = (await desk.client.messages("the-chat")).messages
-            assert [row.text for row in rows] == [expected_text(done.script), "Go on."]
+            assert [row.text for row in rows] == [text_meant(done), "Go on."]
         told = sorted({reason for desk in scene.desks.values() for _, reason in desk.resets})
         figures(capsys, f"emptied: not ready for {scene.unready_s(0):.1f} s; reasons of snapshots: {told}")
 
@@ -91,20 +88,19 @@ async def test_everything_is_lost_with_the_node_that_ran_it(tmp_path, postgres_s
         _, worker = scene.cluster.nodes
         talks = await scene.ask(4, through=(0,), read=(0,), reader=TextReader)
         await scene.shown(talks)
-        before = {talk.key: talk.readers[0].answer.fold.accepted.nonce for talk in talks}
+        before = {talk.key: nonce_of(talk.readers[0].answer) for talk in talks}
         await worker.kill()
         await emptied(redis)
         await worker.start()
         await scene.calm()
+        reasons: list[str] = []
         for talk in talks:
             (reader,) = talk.readers
             await reader.until_end()
             answer = reader.answer
             assert answer.status == "completed"
-            assert answer.fold.accepted.nonce != before[talk.key]
-            assert reader.text == expected_text(talk.script, 2), (
-                "another answer, whole, and nothing of the first"
-            )
+            assert nonce_of(answer) != before[talk.key]
+            assert reader.text == text_meant(talk, 2), "another answer, whole, and nothing of the first"
             assert reader.taken_back == 1
             await scene.same(talk)
             assert len(scene.upstream.log.of(talk.request_id)) == 2

@@ -1,12 +1,14 @@
 """Another Redis becomes the master, without the last writes of the one before; or the one there is becomes a replica."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from tests.support.redis_rig_more import SentinelRig
 from tests.support.script import expected_text
 from tests.support.takeover_agents import counted
+from tests.support.talks import nonce_of
 from tests.support.trouble import WAIT_S, TextReader, figures, trouble
 
 pytestmark = [pytest.mark.needs("redis-server", "postgres"), pytest.mark.faults, pytest.mark.slow]
@@ -58,14 +60,14 @@ async def test_the_writer_is_dead(tmp_path, postgres_server):
     ):
         scene.at(rig.master)
         _, worker = scene.cluster.nodes
-        once = {"through": (0,), "read": (0,), "reader": TextReader}
+        once: dict[str, Any] = {"through": (0,), "read": (0,), "reader": TextReader}
         known = await scene.ask(2, **once)
         counting = await scene.ask(2, script=None, agent="counter", options=COUNT, **once)
         await scene.shown([*known, *counting])
         await rig.cut()
         unknown = await scene.ask(2, **once)
         await scene.shown([*known, *counting, *unknown], 150)
-        before = {talk.key: talk.readers[0].answer.fold.accepted.nonce for talk in unknown}
+        before = {talk.key: nonce_of(talk.readers[0].answer) for talk in unknown}
         await worker.kill()
         await rig.promote()
         scene.at(rig.replica)
@@ -83,7 +85,7 @@ async def test_the_writer_is_dead(tmp_path, postgres_server):
             assert reasons[-1] in RESETS, (talk.key, reasons)
             if script is not None:
                 assert len(scene.upstream.log.of(talk.request_id)) == 2
-        assert all(talk.readers[0].answer.fold.accepted.nonce != before[talk.key] for talk in unknown)
+        assert all(nonce_of(talk.readers[0].answer) != before[talk.key] for talk in unknown)
         await scene.calm()
 
 

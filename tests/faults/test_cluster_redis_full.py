@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from functools import partial
 
 import pytest
 
-from tests.support.script import Script, expected_text
+from tests.support.script import Script
+from tests.support.talks import asked_once, text_meant
 from tests.support.trouble import WAIT_S, figures, trouble, until
 from tests.support.trouble_agents import PIECE_CHARS, poured
 
@@ -42,7 +44,7 @@ async def test_no_memory_left(tmp_path, redis_server, postgres_server, capsys):
             await scene.read(done, (0, 1))
             for reader in done.readers[len(late) :]:
                 await reader.until_end()
-                assert reader.text == expected_text(done.script)
+                assert reader.text == text_meant(done)
             await asyncio.sleep(max(0.0, LASTS_S - (time.monotonic() - began)))
             assert all(gauge.now[0] == 503 for gauge in scene.gauges), "it says so for as long as it lasts"
             assert [note.stat().st_size for note in notes] == sizes, "they said more though nothing was taken"
@@ -59,7 +61,7 @@ async def test_no_memory_left(tmp_path, redis_server, postgres_server, capsys):
         )
         for request_id in refused:
             assert (await scene.post(0, request_id))[0] in {200, 202}
-            await until(lambda id_=request_id: len(scene.upstream.log.of(id_)) == 1)
+            await until(partial(asked_once, scene, request_id))
         figures(capsys, f"full: not ready for {scene.unready_s(0):.1f} s; refused within {scene.refused_s} s")
 
 
@@ -81,7 +83,7 @@ async def test_ends_are_taken_when_nothing_else_is(tmp_path, redis_server, postg
                 for reader in talk.readers:
                     await reader.until_end()
                     assert reader.answer.status == "cancelled"
-                    assert expected_text(talk.script).startswith(reader.text)
+                    assert text_meant(talk).startswith(reader.text)
                 await scene.same(talk)
         finally:
             await redis_server.do("CONFIG", "SET", "maxmemory", "0")

@@ -6,7 +6,8 @@ import pytest
 from redis.crc import key_slot
 
 from tests.support.redis_rig_more import ClusterRig
-from tests.support.script import Script, expected_text
+from tests.support.script import Script
+from tests.support.talks import text_meant
 from tests.support.trouble import WAIT_S, figures, trouble, until
 
 pytestmark = [pytest.mark.needs("redis-server", "postgres"), pytest.mark.faults, pytest.mark.slow]
@@ -22,7 +23,7 @@ async def test_a_whole_life_and_a_master_that_dies(tmp_path, postgres_server, ca
         ClusterRig(tmp_path / "redis") as rig,
         trouble(tmp_path, nodes=2, redis=rig, postgres=postgres_server, lease_s=5.0) as scene,
     ):
-        homes = {}
+        homes: dict[str, int] = {}
 
         async def server_of(tag):
             return rig.servers[homes[tag]]
@@ -57,7 +58,7 @@ async def test_a_whole_life_and_a_master_that_dies(tmp_path, postgres_server, ca
         await scene.check([chat])
         desk = await scene.desk(1, chat.key.user)
         rows = (await desk.client.messages("the-chat")).messages
-        assert [row.text for row in rows] == [expected_text(chat.script), "Go on."]
+        assert [row.text for row in rows] == [text_meant(chat), "Go on."]
         await desk.client.delete_chat("the-chat")
 
         talks = await scene.ask(6)

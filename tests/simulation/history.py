@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from holdfast_protocol.fold import fold
 from holdfast_protocol.lifecycle import Status
 from holdfast_protocol.replies import ChatRow, MessageRow
-from holdfast_server.history.visible import UnknownMessage
+from holdfast_server.history.reading import Ground, Standing
 from holdfast_server.stores.base import Key, Owner, Record, Unavailable, UnknownRequest
 from holdfast_server.stores.log import Log
 from tests.support.faults import Faults
@@ -51,35 +51,22 @@ class SimChats:
     async def agent_of(self, owner: Owner, chat_id: str) -> str | None:
         return None
 
-    async def is_deleted(self, owner: Owner, chat_id: str) -> bool:
-        await self._trouble()
-        return False
-
     async def list_chats(self, owner: Owner) -> tuple[list[ChatRow], str | None]:
         await self._trouble()
         return [], None
 
-    async def message(self, owner: Owner, chat_id: str, message_id: str) -> MessageRow:
+    async def ground(self, owner: Owner, chat_id: str, message_ids: Iterable[str], *, leaf: bool) -> Ground:
         await self._trouble()
-        row = self._rows.get((owner, message_id))
-        if row is None or row.message.chat_id != chat_id:
-            raise UnknownMessage(message_id)
-        return row.message
-
-    async def has_message(self, owner: Owner, message_id: str) -> bool:
-        await self._trouble()
-        return (owner, message_id) in self._rows
-
-    async def newest_leaf(self, owner: Owner, chat_id: str) -> str | None:
-        await self._trouble()
-        return next(
-            (
-                row.message.message_id
-                for row in reversed(self._rows.values())
-                if row.owner == owner and row.message.chat_id == chat_id
-            ),
-            None,
-        )
+        found = {
+            name: row.message for name in message_ids if (row := self._rows.get((owner, name))) is not None
+        }
+        messages = {name: Standing(row.chat_id, row.parent_id, row.role) for name, row in found.items()}
+        own = [
+            row.message
+            for row in self._rows.values()
+            if row.owner == owner and row.message.chat_id == chat_id
+        ]
+        return Ground(bool(own), False, messages, own[-1].message_id if leaf and own else None)
 
     async def branch(self, owner: Owner, chat_id: str, message_id: str) -> Sequence[MessageRow]:
         await self._trouble()

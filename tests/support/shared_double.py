@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from holdfast_server.stores.base import Key, Owner, Summary, Unavailable
+from holdfast_protocol.events import Accepted
+from holdfast_server.stores.base import Key, Owner, Record, Summary, Unavailable, UnknownRequest
 from holdfast_server.stores.log import Log
 
 
@@ -108,6 +109,10 @@ class SharedDouble:
         if self._common.turns.get(name, (b"", 0.0))[0] == token:
             del self._common.turns[name]
             self.ended_turns += 1
+
+    async def reopen(self, record: Record, accepted: Accepted, past: str = "") -> str | None:
+        """There are no journals here."""
+        raise UnknownRequest(record.key.request_id)
 
     async def drain(self) -> None:
         self.drained = True

@@ -19,6 +19,7 @@ from holdfast_server.stores.base import (
     RequestConflict,
     StorageFull,
     StoreError,
+    TooManyOpen,
     Unavailable,
     UnknownRequest,
 )
@@ -32,6 +33,7 @@ CODES: Final[dict[type[StoreError], str]] = {
     RequestConflict: "request_conflict",
     JournalSealed: "ended",
     NotWaiting: "not_waiting",
+    TooManyOpen: "too_many_requests",
     StorageFull: "storage_full",
     Damaged: "damaged",
     Unavailable: "unavailable",

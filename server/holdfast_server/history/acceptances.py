@@ -12,14 +12,14 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from sqlalchemy import and_, delete, select, tuple_, update
+from sqlalchemy import bindparam, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from holdfast_protocol.events import Accepted
 from holdfast_server.stores.base import Key, Record, RequestConflict
 
 from .database import Database
-from .tables import acceptances, messages, new_in, owned
+from .tables import acceptances, messages, named, new_in, of
 
 KEYS_PER_STATEMENT: Final = 200
 """Three parameters each; SQLite takes some thousands."""
@@ -39,6 +39,14 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(tuple[Record, Accepted])
 _KEY: Final = (acceptances.c.tenant, acceptances.c.user, acceptances.c.request_id)
 
+_HASH: Final = select(acceptances.c.body_hash).where(named(acceptances, "request_id"))
+_BODY: Final = select(acceptances.c.body).where(named(acceptances, "request_id"))
+_ENDED: Final = (
+    update(acceptances)
+    .where(tuple_(*_KEY).in_(bindparam("keys", expanding=True)), acceptances.c.ended_at.is_(None))
+    .values(body=None)
+)
+
 
 class AcceptanceRows:
     """The acceptances in one history: `Acceptances` of the shared stores. Every call may raise Unavailable."""
@@ -56,18 +64,16 @@ class AcceptanceRows:
 
         async def work(connection: AsyncConnection) -> bool:
             while True:
-                new = new_in(connection, acceptances).values(values)
-                if (await connection.execute(new)).rowcount > 0:
+                if (await connection.execute(new_in(connection, acceptances), values)).rowcount > 0:
                     return True
-                known = select(acceptances.c.body_hash).where(_of(record.key))
-                row = (await connection.execute(known)).one_or_none()
+                row = (await connection.execute(_HASH, _of(record.key))).one_or_none()
                 if row is None:
                     continue  # it was forgotten just now
                 if row.body_hash != record.body_hash:
                     raise RequestConflict(record.key.request_id)
                 return False
 
-        return await self._database.write(work)
+        return await self._database.write(work, singly=True)
 
     async def ended(self, keys: Sequence[Key]) -> None:
         """These have their outcome; the body is not needed any more. Again is harmless."""
@@ -75,11 +81,10 @@ class AcceptanceRows:
 
         async def work(connection: AsyncConnection) -> None:
             for some in _slices(keys):
-                which = and_(tuple_(*_KEY).in_(some), acceptances.c.ended_at.is_(None))
-                await connection.execute(update(acceptances).where(which).values(body=None, ended_at=now))
+                await connection.execute(_ENDED, {"keys": some, "ended_at": now})
 
         if keys:
-            await self._database.write(work)
+            await self._database.write(work, singly=True)
 
     async def open_before(self, before_ms: int, limit: int) -> list[tuple[Record, Accepted]]:
         """Those accepted before then that nobody noted as ended, oldest first. One that cannot be read is passed over."""
@@ -114,9 +119,8 @@ class AcceptanceRows:
 
     async def of(self, key: Key) -> tuple[Record, Accepted] | None:
         """What was accepted under that key, as long as nobody noted it as ended."""
-        query = select(acceptances.c.body).where(_of(key))  # `ended` has taken the body away
-        async with self._database.read() as connection:
-            body = (await connection.execute(query)).scalar()
+        async with self._database.read(singly=True) as connection:
+            body = (await connection.execute(_BODY, _of(key))).scalar()  # `ended` has taken it away
         try:
             return None if body is None else _DECODER.decode(body)
         except msgspec.DecodeError:
@@ -146,8 +150,8 @@ class AcceptanceRows:
             pass
 
 
-def _of(key: Key) -> Any:
-    return owned(acceptances, key.owner, request_id=key.request_id)
+def _of(key: Key) -> dict[str, Any]:
+    return of(key.owner, request_id=key.request_id)
 
 
 def _slices(keys: Iterable[Key]) -> Iterator[list[Any]]:

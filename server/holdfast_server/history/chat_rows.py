@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, case, delete, insert, literal, or_, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    bindparam,
+    case,
+    delete,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from holdfast_protocol.replies import ChatRow
@@ -14,7 +27,7 @@ from holdfast_server.stores.base import Owner, key_of
 from . import reader_rows
 from .marks import RowMark
 from .search import SearchIndex
-from .tables import chats, erasures, keys, messages, new_in, owned
+from .tables import chats, erasures, keys, messages, named, new_in, of, owned
 
 TOMBSTONE_KEPT_MS: Final = 30 * 24 * 3600 * 1000
 """How long an erased chat's id stays known as deleted: a device that was away must not bring it back to life with a
@@ -27,6 +40,16 @@ ERASURES_READ_MAX: Final = 1_000
 """Requests handed out for erasure at once; the next sweep goes on."""
 
 NOTHING_ENDED: Final[dict[str, Any]] = {"last_request_id": None, "last_status": None, "last_ended_at": None}
+
+_NOW: Final = bindparam("now", type_=BigInteger)
+_FIND: Final = select(chats).where(named(chats, "chat_id"))
+_CREATE: Final = insert(chats)
+_CHANGE: Final = (
+    update(chats)
+    .where(named(chats, "chat_id"))
+    .values(version=case((chats.c.version >= _NOW, chats.c.version + 1), else_=_NOW))
+)
+_TO_ERASE: Final = select(erasures.c.at).where(named(erasures, "request_id"))
 
 
 def chat_row(row: Row[Any]) -> ChatRow:
@@ -41,7 +64,7 @@ def chat_row(row: Row[Any]) -> ChatRow:
 
 async def find(connection: AsyncConnection, owner: Owner, chat_id: str) -> Row[Any] | None:
     """The chat's row, deleted or not."""
-    return (await connection.execute(select(chats).where(owned(chats, owner, chat_id=chat_id)))).one_or_none()
+    return (await connection.execute(_FIND, of(owner, chat_id=chat_id))).one_or_none()
 
 
 async def page(
@@ -69,14 +92,12 @@ async def create(connection: AsyncConnection, owner: Owner, chat_id: str, now: i
         "last_request_id": None, "last_status": None, "last_ended_at": None, "archived": False, "deleted_at": None,
         "erased": False, "version": now, **values,
     }  # fmt: skip
-    await connection.execute(insert(chats).values(keys(owner, chat_id=chat_id, **row)))
+    await connection.execute(_CREATE, keys(owner, chat_id=chat_id, **row))
 
 
 async def change(connection: AsyncConnection, owner: Owner, chat_id: str, now: int, **values: Any) -> None:
     """Set these columns; the version rises, to the time if that is higher."""
-    version = case((chats.c.version >= now, chats.c.version + 1), else_=now)
-    where = owned(chats, owner, chat_id=chat_id)
-    await connection.execute(update(chats).where(where).values(version=version, **values))
+    await connection.execute(_CHANGE, {**of(owner, chat_id=chat_id), "now": now, **values})
 
 
 async def mark_deleted(connection: AsyncConnection, owner: Owner, chat_id: str, now: int) -> bool:
@@ -174,5 +195,4 @@ async def erased(connection: AsyncConnection, owner: Owner, request_ids: list[st
 
 async def is_to_erase(connection: AsyncConnection, owner: Owner, request_id: str) -> bool:
     """Whether the request's messages were deleted while its journal may still be there."""
-    where = owned(erasures, owner, request_id=request_id)
-    return (await connection.execute(select(erasures.c.at).where(where))).one_or_none() is not None
+    return (await connection.execute(_TO_ERASE, of(owner, request_id=request_id))).one_or_none() is not None

@@ -55,6 +55,9 @@ RETRY_WAIT_S: Final = 0.05
 CLOSE_S: Final = 30.0
 """How long closing waits for writes in hand, which have bounds of their own."""
 
+_ONE_STATE: Final = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+_SINGLY: Final = {"isolation_level": "AUTOCOMMIT"}
+
 _SYNCHRONOUS: Final = {"process": "NORMAL", "power": "FULL"}
 
 
@@ -186,13 +189,14 @@ class Database:
         event.listen(engine, "begin", begins)
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection that sees one state. Raises: Unavailable."""
+    async def read(self, *, singly: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A connection that sees one state; `singly`: each statement may see its own, and then a server need not be told
+        of a transaction's beginning and end. Raises: Unavailable."""
         if self._engine is None:
             raise Unavailable("the history is closed")
         engine = self._engine
         if self._server is not None:
-            engine = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            engine = engine.execution_options(**(_SINGLY if singly else _ONE_STATE))
         try:
             async with self._deadline(), engine.connect() as connection:
                 yield connection
@@ -208,13 +212,17 @@ class Database:
         committed: Callable[[T], None] = lambda _: None,
         *,
         turn: str | None = None,
+        singly: bool = False,
     ) -> T:
-        """Do `work` in one transaction, then call `committed` with what it returned, before the next write of the same
+        """Do `work` in one transaction (`singly`: each of its statements may be one, of which none or the first few may be
+        done), then call `committed` with what it returned, before the next write of the same
         turn begins. Without a turn `work` decides nothing by what it reads: others write at the same time. It may run more
         than once, so it changes nothing but the database. Raises: Unavailable, StorageFull, Unfit, what `work` raises."""
         self._writes += 1
         self._idle.clear()
-        task: asyncio.Task[T | _Refused] = self._tasks.start(self._write(work, committed, turn), "write")
+        task: asyncio.Task[T | _Refused] = self._tasks.start(
+            self._write(work, committed, turn, singly), "write"
+        )
         outcome = await asyncio.shield(task)
         if isinstance(outcome, _Refused):
             raise outcome.error
@@ -225,11 +233,12 @@ class Database:
         work: Callable[[AsyncConnection], Awaitable[T]],
         committed: Callable[[T], None],
         turn: str | None,
+        singly: bool,
     ) -> T | _Refused:
         """The result or the error as a value: who asked may have gone, and then nobody is left to catch it."""
         try:
             async with self._deadline(), self._turns.of(turn):
-                result = await self._committed(work, turn)
+                result = await self._committed(work, turn, singly)
                 committed(result)
                 return result
         except Exception as error:  # noqa: BLE001 - raised again for whoever waits in `write`
@@ -239,12 +248,16 @@ class Database:
             if not self._writes:
                 self._idle.set()
 
-    async def _committed(self, work: Callable[[AsyncConnection], Awaitable[T]], turn: str | None) -> T:
+    async def _committed(
+        self, work: Callable[[AsyncConnection], Awaitable[T]], turn: str | None, singly: bool
+    ) -> T:
         if self._engine is None:
             raise Unavailable("the history is closed")
         engine = self._engine.execution_options(history_writes=True)
+        if singly and self._server is not None:
+            engine = engine.execution_options(**_SINGLY)
         for left in reversed(range(WRITE_TRIES_MAX)):
-            committing = False
+            committing = singly  # then each statement commits
             try:
                 async with engine.begin() as connection:
                     if turn is not None and self._server is not None:

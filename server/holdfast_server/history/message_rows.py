@@ -6,12 +6,12 @@ Parents are followed by the database in one statement, never a query per message
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, and_, delete, literal, select, tuple_
+from sqlalchemy import CTE, Integer, Row, Select, and_, bindparam, delete, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from holdfast_protocol.lifecycle import Status
@@ -23,7 +23,7 @@ from holdfast_server.stores.base import Owner
 from . import chat_rows
 from .marks import RowMark
 from .search import IDS_PER_STATEMENT_MAX, SearchIndex
-from .tables import messages, owned
+from .tables import messages, named, of, owned
 
 BRANCH_MESSAGES_MAX: Final = 10_000
 """Messages of a branch that an agent is given, the nearest ones; its context ends long before."""
@@ -32,6 +32,47 @@ BRANCH_BYTES_MAX: Final = 8 * 1024 * 1024
 """Bytes of a branch, transcripts included, that are read for an agent."""
 
 _TRANSCRIPT: Final = msgspec.msgpack.Decoder(Transcript)
+
+
+_THESE: Final = and_(named(messages), messages.c.message_id.in_(bindparam("of_message_ids", expanding=True)))
+_FIND: Final = select(messages).where(named(messages, "message_id"))
+_SOME: Final = select(messages).where(_THESE)
+_WHERE: Final[Select[Any]] = select(
+    messages.c.message_id, messages.c.chat_id, messages.c.parent_id, messages.c.role
+).where(_THESE)
+
+
+def _branch() -> Select[Any]:
+    columns = (messages.c.message_id, messages.c.parent_id, messages.c.size)
+    first = select(*columns, literal(0).label("depth")).where(named(messages, "chat_id", "message_id"))
+    walk: CTE = first.cte("walk", recursive=True)
+    up = select(*columns, walk.c.depth + 1).where(
+        named(messages, "chat_id"),
+        messages.c.message_id == walk.c.parent_id,
+        walk.c.depth + 1 < bindparam("depth_max", type_=Integer),
+    )
+    walk = walk.union_all(up)
+    return select(walk.c.message_id, walk.c.size).order_by(walk.c.depth)
+
+
+def _leaf() -> Select[Any]:
+    child = messages.alias("child")
+    follows = select(child.c.message_id).where(
+        child.c.tenant == messages.c.tenant,
+        child.c.user == messages.c.user,
+        child.c.chat_id == messages.c.chat_id,
+        child.c.parent_id == messages.c.message_id,
+    )
+    return (
+        select(messages.c.message_id)
+        .where(named(messages, "chat_id"), ~follows.exists())
+        .order_by(messages.c.place.desc(), messages.c.message_id.desc())
+        .limit(1)
+    )
+
+
+_BRANCH: Final = _branch()
+_LEAF: Final = _leaf()
 
 
 def hash_of(text: str) -> bytes:
@@ -61,8 +102,13 @@ def message_row(row: Row[Any]) -> MessageRow:
 
 async def find(connection: AsyncConnection, owner: Owner, message_id: str) -> Row[Any] | None:
     """The message's row, whichever chat it is in."""
-    where = owned(messages, owner, message_id=message_id)
-    return (await connection.execute(select(messages).where(where))).one_or_none()
+    return (await connection.execute(_FIND, of(owner, message_id=message_id))).one_or_none()
+
+
+async def where(connection: AsyncConnection, owner: Owner, message_ids: Iterable[str]) -> dict[str, Row[Any]]:
+    """Those of these few messages that are there, in whichever chat: chat_id, parent_id and role of each."""
+    found = await connection.execute(_WHERE, of(owner, message_ids=list(message_ids)))
+    return {row.message_id: row for row in found}
 
 
 async def outcome(connection: AsyncConnection, owner: Owner, message_id: str) -> tuple[Status, str] | None:
@@ -77,8 +123,7 @@ async def _of_ids(connection: AsyncConnection, owner: Owner, message_ids: Sequen
     rows: dict[str, MessageRow] = {}
     for i in range(0, len(message_ids), IDS_PER_STATEMENT_MAX):
         some = message_ids[i : i + IDS_PER_STATEMENT_MAX]
-        query = select(messages).where(owned(messages, owner), messages.c.message_id.in_(some))
-        for row in await connection.execute(query):
+        for row in await connection.execute(_SOME, of(owner, message_ids=some)):
             rows[row.message_id] = message_row(row)
     return [rows[message_id] for message_id in message_ids]
 
@@ -116,15 +161,8 @@ async def branch(
     connection: AsyncConnection, owner: Owner, chat_id: str, message_id: str, limit: int
 ) -> list[MessageRow]:
     """From the root (or as far up as the bounds reach) to this message; empty if it is not in this chat."""
-    columns = (messages.c.message_id, messages.c.parent_id, messages.c.size)
-    here = owned(messages, owner, chat_id=chat_id)
-    first = select(*columns, literal(0).label("depth")).where(here, messages.c.message_id == message_id)
-    walk = first.cte("walk", recursive=True)
-    up = select(*columns, walk.c.depth + 1).where(
-        here, messages.c.message_id == walk.c.parent_id, walk.c.depth + 1 < limit
-    )
-    walk = walk.union_all(up)
-    found = await connection.execute(select(walk.c.message_id, walk.c.size).order_by(walk.c.depth))
+    values = of(owner, chat_id=chat_id, message_id=message_id)
+    found = await connection.execute(_BRANCH, {**values, "depth_max": limit})
     sizes = {
         row.message_id: row.size for row in found
     }  # a ring of parents, which no door lets in, shows each once
@@ -134,20 +172,8 @@ async def branch(
 
 async def newest_leaf(connection: AsyncConnection, owner: Owner, chat_id: str) -> str | None:
     """The newest message that nothing follows."""
-    child = messages.alias("child")
-    follows = select(child.c.message_id).where(
-        child.c.tenant == messages.c.tenant,
-        child.c.user == messages.c.user,
-        child.c.chat_id == messages.c.chat_id,
-        child.c.parent_id == messages.c.message_id,
-    )
-    query = (
-        select(messages.c.message_id)
-        .where(owned(messages, owner, chat_id=chat_id), ~follows.exists())
-        .order_by(messages.c.place.desc(), messages.c.message_id.desc())
-        .limit(1)
-    )
-    return (await connection.execute(query)).scalar_one_or_none()
+    leaf: str | None = (await connection.execute(_LEAF, of(owner, chat_id=chat_id))).scalar_one_or_none()
+    return leaf
 
 
 async def delete_subtree(

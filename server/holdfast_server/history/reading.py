@@ -6,6 +6,9 @@ state, and waits for no writer.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 from holdfast_protocol.lifecycle import Status
 from holdfast_protocol.limits import LIST_LIMIT_MAX
 from holdfast_protocol.replies import ChatRow, HitRow, MessageRow
@@ -17,6 +20,24 @@ from .database import Database
 from .marks import hit_mark, mark_text, row_mark
 from .search import SearchIndex
 from .visible import UnknownMessage
+
+
+class Standing(NamedTuple):
+    """Where a message stands."""
+
+    chat_id: str
+    parent_id: str | None
+    role: str
+
+
+class Ground(NamedTuple):
+    """Where a new question goes is decided by this. `messages`: those of the ids asked about that are taken, in whichever
+    chat; `leaf`: the newest message that nothing follows."""
+
+    there: bool
+    deleted: bool
+    messages: dict[str, Standing]
+    leaf: str | None
 
 
 class Reading:
@@ -92,6 +113,17 @@ class Reading:
         async with self._database.read() as connection:
             return await visible.message(connection, owner, chat_id, message_id)
 
+    async def ground(self, owner: Owner, chat_id: str, message_ids: Iterable[str], *, leaf: bool) -> Ground:
+        """All that decides where a new question goes, in one state."""
+        async with self._database.read() as connection:
+            chat = await chat_rows.find(connection, owner, chat_id)
+            rows = await message_rows.where(connection, owner, message_ids)
+            newest = leaf and chat is not None and await message_rows.newest_leaf(connection, owner, chat_id)
+        messages = {row.message_id: Standing(row.chat_id, row.parent_id, row.role) for row in rows.values()}
+        return Ground(
+            chat is not None, chat is not None and chat.deleted_at is not None, messages, newest or None
+        )
+
     async def has_message(self, owner: Owner, message_id: str) -> bool:
         """Whether the id is taken by a message of this owner, in whichever chat: a new one needs another."""
         async with self._database.read() as connection:
@@ -99,7 +131,7 @@ class Reading:
 
     async def purged_log(self, owner: Owner, request_id: str) -> Log:
         """The sealed log of an answer whose journal was purged. Raises: UnknownRequest."""
-        async with self._database.read() as connection:
+        async with self._database.read(singly=True) as connection:
             return await visible.answer_log(connection, owner, request_id)
 
     async def purged_status(self, owner: Owner, request_id: str) -> tuple[Status, str]:

@@ -39,7 +39,7 @@ from holdfast_protocol.replies import HitRow
 from holdfast_server.stores.base import Owner
 
 from .marks import HitMark
-from .tables import chats, keys, messages, owned, place_of
+from .tables import chats, keys, messages, named, of, owned, place_of
 from .words import FOUND, FOUND_END, indexed, quoted, snippet_of, words_of
 
 INDEX_VERSION: Final = 1
@@ -111,6 +111,9 @@ _docs: Final = Table(
     Index("search_docs_of", "tenant", "user", "chat_id", "message_id", unique=True),
 )
 
+_HELD: Final = select(_docs.c.doc_id).where(named(_docs, "chat_id", "message_id"))
+_ADD: Final = insert(_docs)
+
 # The accents' folding that also knows letters of several; indexes for the beginnings of words that are typed first.
 _CREATE: Final = """
 CREATE VIRTUAL TABLE search_text USING fts5
@@ -167,14 +170,14 @@ class Fts5Index:
         owner, chat_id, message_id, place, body = document
         title = message_id == TITLE
         values = keys(owner, chat_id=chat_id, message_id=message_id, title=title, place=place)
-        result = connection.execute(insert(_docs).values(values))
+        result = connection.execute(_ADD, values)
         assert result.inserted_primary_key is not None
         doc_id = result.inserted_primary_key[0]
         connection.execute(_INSERT, {"doc_id": doc_id, "owner": _owner_word(owner), "body": indexed(body)})
 
     async def put(self, connection: AsyncConnection, document: Document) -> None:
-        where = owned(_docs, document.owner, chat_id=document.chat_id, message_id=document.message_id)
-        doc_id = (await connection.execute(select(_docs.c.doc_id).where(where))).scalar_one_or_none()
+        values = of(document.owner, chat_id=document.chat_id, message_id=document.message_id)
+        doc_id = (await connection.execute(_HELD, values)).scalar_one_or_none()
         if doc_id is not None:
             await connection.execute(_UPDATE, {"doc_id": doc_id, "body": indexed(document.body)})
         elif document.body:

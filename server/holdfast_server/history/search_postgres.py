@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     cast,
     delete,
     func,
@@ -87,13 +88,21 @@ def _mark_of(owner: Owner) -> str:
 
 
 def _values(doc: Document) -> dict[str, Any]:
+    """The parameters of _ADD and _PUT."""
     words, folded = document(doc.body)
     mark = _mark_of(doc.owner)
     return keys(
         doc.owner, chat_id=doc.chat_id, message_id=doc.message_id, title=doc.message_id == TITLE, place=doc.place,
-        lexemes=func.array_to_tsvector(cast(literal([mark + word for word in words], ARRAY(Text)), ARRAY(Text))),
-        folded=folded,
+        words=[mark + word for word in words], folded=folded,
     )  # fmt: skip
+
+
+_LEXEMES: Final = func.array_to_tsvector(cast(bindparam("words", type_=ARRAY(Text)), ARRAY(Text)))
+_ADD: Final = upsert(_docs).values(lexemes=_LEXEMES)
+_PUT: Final = _ADD.on_conflict_do_update(
+    index_elements=["tenant", "user", "chat_id", "message_id"],
+    set_={name: _ADD.excluded[name] for name in ("place", "lexemes", "folded")},
+)
 
 
 def _conditions(owner: Owner, wanted: Sequence[Phrase]) -> list[Any]:
@@ -133,7 +142,7 @@ class TsvectorIndex:
             self._add(connection, Document(owner, row.chat_id, row.message_id, row.place, row.text))
 
     def _add(self, connection: Connection, doc: Document) -> None:
-        connection.execute(insert(_docs).values(_values(doc)))
+        connection.execute(_ADD, _values(doc))
 
     async def put(self, connection: AsyncConnection, document: Document) -> None:
         if not document.body:
@@ -143,10 +152,7 @@ class TsvectorIndex:
             values = _values(document)
         else:
             values = await asyncio.to_thread(_values, document)
-        new = upsert(_docs).values(values)
-        changed = {name: new.excluded[name] for name in ("place", "lexemes", "folded")}
-        of = ["tenant", "user", "chat_id", "message_id"]
-        await connection.execute(new.on_conflict_do_update(index_elements=of, set_=changed))
+        await connection.execute(_PUT, values)
 
     async def remove(
         self, connection: AsyncConnection, owner: Owner, chat_id: str, message_ids: Sequence[str] | None

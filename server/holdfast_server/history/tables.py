@@ -7,6 +7,7 @@ the two in step. The full-text index is not here: it is derived from these rows 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -22,6 +23,7 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    bindparam,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -173,6 +175,19 @@ def owned(table: Table, owner: Owner, **values: Any) -> ColumnElement[bool]:
     )
 
 
+def named(table: Table, *names: str) -> ColumnElement[bool]:
+    """The condition of `owned` for a statement that is made once and executed often, since making one costs more than
+    sending it: what these columns must be is said when it is executed, with `of`."""
+    return and_(*(table.c[name] == bindparam(f"of_{name}") for name in ("tenant", "user", *names)))
+
+
+def of(owner: Owner, **values: Any) -> dict[str, Any]:
+    """The parameters of `named`: the owner's, and these columns'."""
+    return {
+        "of_tenant": owner.tenant, "of_user": owner.user, **{f"of_{name}": value for name, value in values.items()}
+    }  # fmt: skip
+
+
 def keys(owner: Owner, **values: Any) -> dict[str, Any]:
     """The owner's columns, with others, for an insert."""
     return {"tenant": owner.tenant, "user": owner.user, **values}
@@ -180,6 +195,10 @@ def keys(owner: Owner, **values: Any) -> dict[str, Any]:
 
 def new_in(connection: AsyncConnection, table: Table) -> Any:
     """An insert that passes over what is there already."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+    return _new_in(connection.dialect.name, table)
+
+
+@cache
+def _new_in(dialect: str, table: Table) -> Any:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()

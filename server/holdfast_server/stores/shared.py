@@ -45,6 +45,11 @@ class Shared(Protocol):
     async def take_once(self, name: str) -> bytes | None:
         """The value, for the one caller that comes first. Raises: Unavailable."""
 
+    async def reopen(self, record: Record, accepted: Accepted, past: str = "") -> str | None:
+        """Open what was accepted and is not there, without accepting it; what is there stays. None, or the mark of the erasure
+        since which nothing was opened under that key: then it is not opened, unless `past` is that mark. Raises: TooManyOpen,
+        Unavailable."""
+
     async def drain(self) -> None:
         """This node is about to stop: it claims nothing more and counts as no place to run anything; what runs here goes on."""
 

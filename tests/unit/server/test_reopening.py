@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from holdfast_protocol.events import Accepted, Cancelled
+from holdfast_protocol.lifecycle import Status
 from holdfast_server import reopening
 from holdfast_server.reopening import AFTER_MS, ENDED_MS, Reopening
-from holdfast_server.stores.base import Key, Record, UnknownRequest
+from holdfast_server.stores.base import Key, Owner, Record, UnknownRequest, key_of
 from holdfast_server.stores.memory import MemoryStore
 from tests.support.journals import Clock, accepted_of, asked
 
@@ -44,7 +45,25 @@ class World:
         self.clock = Clock()
         self.store = MemoryStore(now_ms=self.clock)
         self.rows = Rows()
-        self.sweep = Reopening(self.rows, self.store, now_ms=self.clock, nonce=lambda: "0000beef")
+        self.answered: dict[Key, Status] = {}
+        self.marks: dict[Key, str] = {}  # of erasures
+        self.sweep = Reopening(
+            self.rows, self.store, reopen=self.reopen, purged_status=self.purged_status, now_ms=self.clock,
+            nonce=lambda: "0000beef",
+        )  # fmt: skip
+
+    async def reopen(self, record: Record, accepted: Accepted, past: str) -> str | None:
+        mark = self.marks.get(record.key)
+        if mark is not None and mark != past:
+            return mark
+        await self.store.open(record, accepted)
+        return None
+
+    async def purged_status(self, owner: Owner, request_id: str) -> tuple[Status, str | None]:
+        status = self.answered.get(key_of(owner, request_id))
+        if status is None:
+            raise UnknownRequest(request_id)
+        return status, None
 
     def accept(self, name: str) -> Record:
         record = asked(name, at=self.clock.now)
@@ -98,6 +117,7 @@ async def test_the_newest_are_looked_at_each_time_and_the_others_in_turn(world, 
     """After a loss all of them are."""
     monkeypatch.setattr(reopening, "NEWEST", 2)
     monkeypatch.setattr(reopening, "IN_TURN", 2)
+    monkeypatch.setattr(reopening, "IDLE_PAGES", 1)
     for number in range(9):
         await world.open(f"r{number}")
         world.clock.now += 1
@@ -117,3 +137,55 @@ async def test_the_newest_are_looked_at_each_time_and_the_others_in_turn(world, 
             break
         assert set(world.rows.open) == known
     assert looks <= 6
+
+
+async def test_what_the_history_has_answered_is_not_done_again(world):
+    """Its journal is lost shortly after its end: it is noted as ended, and not opened."""
+    record = world.accept("r")
+    world.answered[record.key] = "completed"
+    world.clock.now += AFTER_MS + 1
+    await world.sweep.sweep()
+    await world.sweep.sweep()
+    assert record.key not in world.rows.open
+    with pytest.raises(UnknownRequest):
+        await world.store.log(record.key)
+
+
+async def test_what_was_erased_as_it_was_looked_at_is_left_alone(world, monkeypatch):
+    """Between the look at its acceptance and its opening it is erased; what was accepted since is opened."""
+    gone, since = world.accept("gone"), world.accept("since")
+    world.marks = {gone.key: "7", since.key: "8"}
+    world.clock.now += AFTER_MS + 1
+    await world.sweep.sweep()
+    of = world.rows.of
+
+    async def erasing(key):
+        found = await of(key)
+        if key == gone.key:
+            world.rows.open.pop(key, None)
+        return found
+
+    monkeypatch.setattr(world.rows, "of", erasing)
+    await world.sweep.sweep()
+    with pytest.raises(UnknownRequest):
+        await world.store.log(gone.key)
+    assert (await world.store.log(since.key)).record == since
+
+
+async def test_rows_are_noted_as_fast_as_requests_end(world, monkeypatch):
+    """However many are over behind the newest, one sweep notes them; where little is over it stops."""
+    monkeypatch.setattr(reopening, "NEWEST", 2)
+    monkeypatch.setattr(reopening, "IN_TURN", 2)
+    monkeypatch.setattr(reopening, "IDLE_PAGES", 2)
+    for number in range(20):
+        record = await world.open(f"r{number:02}")
+        world.clock.now += 1
+        if number < 12:
+            await world.store.seal(record.key, Cancelled(at=world.clock.now, code="user", message="Stopped."))
+            await world.store.projected([record.key])
+    world.sweep._all = False
+    world.clock.now += ENDED_MS + 1
+    await world.sweep.sweep()  # two newest, and two pages of which nothing is over
+    assert len(world.rows.open) == 20
+    await world.sweep.sweep()
+    assert len(world.rows.open) == 8

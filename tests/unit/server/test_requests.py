@@ -10,7 +10,12 @@ from holdfast_protocol.events import Started, Waiting
 from holdfast_server.agents.base import Message, Profile, ToolCall
 from holdfast_server.history.visible import UnknownMessage
 from holdfast_server.journal import place
-from holdfast_server.stores.base import NotWaiting, RequestConflict, UnknownRequest, key_of
+from holdfast_server.stores.base import (
+    NotWaiting,
+    RequestConflict,
+    UnknownRequest,
+    key_of,
+)
 from holdfast_server.submissions import hash_of
 from tests.support.parts import ADA, EVE, NOW, ask
 

@@ -28,3 +28,14 @@ async def test_a_node_that_stops_says_so_to_the_store_it_shares() -> None:
     await Peers(shared).drain()
     assert shared.drained
     await Peers().drain()
+
+
+def test_nodes_that_share_a_store_go_by_its_clock(tmp_path: Path) -> None:
+    """A node whose own clock is wrong takes nothing as due, or as expired, that is not."""
+    config = load(None, {
+        "store.url": "redis://127.0.0.1:1/0", "store.history": "postgresql://nobody@127.0.0.1:1/none",
+        "store.folder": str(tmp_path),
+    })  # fmt: skip
+    store = make_storage(config, lambda: 0).store
+    assert isinstance(store, RedisStore)
+    assert store._clock_ms is None

@@ -256,7 +256,7 @@ class Appends:
                 )
                 return None
         flight = pen.flight
-        return Call("append", pen.place.tag, (
+        return Call("finish" if flight.effect.ends else "append", pen.place.tag, (
             self._node, pen.place.prefix, claim.term, claim.nonce, flight.base, flight.end, flight.blob,
             int(flight.effect.ends), int(flight.effect.row), 0, *flight.effect.fields,
         ))  # fmt: skip

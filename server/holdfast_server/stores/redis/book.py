@@ -46,24 +46,30 @@ class Book:
     def drop(self, shard: int, prefix: str, term: int | None) -> list[ClaimRow]:
         """It is not any more (None: under any term); what was held."""
         held = self._held[shard]
-        if term is not None:
-            self._lapsed.pop((prefix, term), None)
+        for name in [(prefix, term)] if term is not None else [it for it in self._lapsed if it[0] == prefix]:
+            if (lapsed := self._lapsed.pop(name, None)) is not None:
+                self._over(lapsed)
         rows = [row for row in held.values() if row.prefix == prefix and term in (None, row.term)]
         for row in rows:
             del held[row.prefix, row.term]
             self.count -= 1
-            if self.alone is row:
-                self.alone = None
+            self._over(row)
         return rows
 
+    def _over(self, row: ClaimRow) -> None:
+        if self.alone is row:
+            self.alone = None
+
     def lapse(self, shard: int, known: Collection[tuple[str, int]]) -> list[ClaimRow]:
-        """Redis knows only these there: the others are not held any more. They are remembered, for `revive`."""
+        """Redis knows only these there: the others are not held any more. They are remembered, for `revive`; whatever runs
+        alone here does so until it is dropped, for it runs on until it finds out."""
         rows = [row for name, row in self._held[shard].items() if name not in known]
         for row in rows:
-            self.drop(shard, row.prefix, row.term)
+            del self._held[shard][row.prefix, row.term]
+            self.count -= 1
             self._lapsed[row.prefix, row.term] = row
         while len(self._lapsed) > LAPSED_MAX:
-            del self._lapsed[next(iter(self._lapsed))]
+            self._over(self._lapsed.pop(next(iter(self._lapsed))))
         return rows
 
     def revive(self, shard: int, prefix: str, term: int, nonce: str) -> ClaimRow | None:

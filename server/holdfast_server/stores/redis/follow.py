@@ -58,6 +58,7 @@ class Follow:
         self._tasks = Tasks("redis-follow")
         self._stale: dict[Log, list[asyncio.Future[None]]] = {}
         self._reading = False
+        self._closed = False
         self._all = False  # everything is still to be compared
         self._loading: dict[str, asyncio.Future[Log | StoreError]] = {}
         self._expected: dict[str, int] = {}  # being opened or loaded
@@ -72,6 +73,7 @@ class Follow:
 
     async def close(self) -> None:
         """Stop; who waits for a log is refused."""
+        self._closed = True
         await self._tasks.close()
         for waiters in self._stale.values():
             _settle(waiters, Unavailable("The store is closed."))
@@ -146,6 +148,8 @@ class Follow:
 
     async def sync(self, journal: Log) -> None:
         """Return when the log is what the store holds now. Raises: Unavailable."""
+        if self._closed:
+            raise Unavailable("The store is closed.")
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stale.setdefault(journal, []).append(waiter)
         self._read()
@@ -171,9 +175,13 @@ class Follow:
             await asyncio.sleep(0)  # what the same turn finds stale goes along
             while self._stale:
                 due = [(journal, self._stale.pop(journal)) for journal in list(self._stale)[:READ_MAX]]
-                answers = await self._calls.many([self._question(journal) for journal, _ in due])
-                for (journal, waiters), answer in zip(due, answers, strict=True):
-                    _settle(waiters, await self._outcome(journal, answer))
+                try:
+                    answers = await self._calls.many([self._question(journal) for journal, _ in due])
+                    for (journal, waiters), answer in zip(due, answers, strict=True):
+                        _settle(waiters, await self._outcome(journal, answer))
+                finally:  # the store closes, or a bug of ours: nobody waits for ever
+                    for _, waiters in due:
+                        _settle(waiters, Unavailable("The store could not be read."))
                 self._shelf.tell()
         finally:
             self._reading = False
@@ -202,7 +210,7 @@ class Follow:
         if self._shelf.at(place.prefix) is not journal:
             return
         if answer[0] != b"OK":
-            self._absent(journal, erased=bool(answer[1]))
+            self._absent(journal, erased=int(answer[1]) >= max(1, journal.number))
             return
         fields = fields_in(answer[1])
         tail, term = int(fields[b"tail"]), int(fields[b"term"])

@@ -26,7 +26,8 @@
 --   journal  J.seal(T, K, caller, id, blob, base, end_, pairs)   append events that end with the outcome, set the fields in
 --                                      `pairs` (st, at, out, ... as the writer's node gives them), give the lease back, tell
 --            J.index(T, K), J.unindex(T, K)   put it into the lists, take it out of every list
---            J.gone(K) -> boolean      whether it was erased lately
+--            J.gone(K, n) -> boolean   whether what was opened under that number was erased lately
+--            J.number(T) -> text       the next number of this shard
 local J, Q, N, P = {}, {}, {}, {}
 
 -- Files that are missing leave these as they are.

@@ -9,7 +9,7 @@ local function known(K, name)
   return nil
 end
 
--- node K kind id digest sha item now items_max again
+-- node K kind id digest sha item now items_max again (now '': by Redis's clock)
 F('input', function(T, a)
   local node, K, kind, id, digest, sha, item, now, items_max, again = unpack(a)
   local st, wid, wdig, wexp, park = J.get(K, 'st', 'wid', 'wdig', 'wexp', 'park')
@@ -31,7 +31,7 @@ F('input', function(T, a)
     if wid ~= id or wdig ~= digest then
       return {'NOT_WAITING'}
     end
-    if wexp and wexp ~= '' and tonumber(wexp) <= tonumber(now) then
+    if wexp and wexp ~= '' and tonumber(wexp) <= (tonumber(now) or J.now()) then
       return {'EXPIRED'}
     end
   end
@@ -78,7 +78,7 @@ F('follow', function(T, a)
   local node, K, after, inbox, keep, whole = unpack(a)
   local bh, packed, inb, rec = J.get(K, 'bh', 'packed', 'inb', 'rec')
   if not bh then
-    return {'GONE', J.gone(K) and 1 or 0}
+    return {'GONE', redis.call('GET', K .. ':x') or '0'}  -- the last erasure: what has a higher number is only lost
   end
   if keep ~= '0' then
     local now = J.now()

@@ -4,11 +4,12 @@
 -- same call was done: then it answers as it would have then.
 local NUMBER_STEP = 64
 local TOMB_S = 86400
+local FOLLOWERS_MS = 60000  -- of an ended journal: nobody cleans the list any more
 
 local function fence(K, term, nonce)
   local st, has, its, lease, tail = J.get(K, 'st', 'term', 'nonce', 'lease', 'tail')
   if not st then
-    return {redis.call('EXISTS', K .. ':x') == 1 and 'ERASED' or 'GONE'}, 0, ''
+    return {'GONE'}, 0, ''  -- lost or erased: who writes it again is told which
   end
   tail = tonumber(tail)
   if J.ended(st) then
@@ -29,8 +30,23 @@ local function done(K, id, blob, nonce)
   return last and last[1] == id and last[2][2] == blob and redis.call('HGET', K .. ':h', 'nonce') == nonce
 end
 
-function J.gone(K)
-  return redis.call('EXISTS', K .. ':x') == 1
+-- The mark of an erasure is a number: what was opened before it has a lower one, what is opened after it a higher one.
+function J.gone(K, n)
+  local mark = redis.call('GET', K .. ':x')
+  return mark ~= false and tonumber(n) <= tonumber(mark)
+end
+
+-- The next number of this shard: by the time, and never one that was.
+function J.number(T)
+  local time = redis.call('TIME')
+  local units = time[1] * 64000 + math.floor(time[2] * 64 / 1000)
+  local number = units * NUMBER_STEP + tonumber(string.match(T, '%d+'))
+  local last = tonumber(redis.call('GET', T .. ':last') or '0')
+  if number < last + NUMBER_STEP then
+    number = last + NUMBER_STEP
+  end
+  redis.call('SET', T .. ':last', J.int(number))
+  return J.int(number)
 end
 
 function J.index(T, K)
@@ -87,6 +103,7 @@ function J.seal(T, K, caller, id, blob, base, end_, pairs)
     Q.unleased(T, K)
   end
   Q.withdraw(T, K)
+  redis.call('PEXPIRE', K .. ':f', FOLLOWERS_MS)
   redis.call('XADD', K .. ':e', id, 'e', blob)
   local before = redis.call('HGET', K .. ':h', 'at')
   set(K, pairs, 1)
@@ -112,38 +129,35 @@ function J.seal(T, K, caller, id, blob, base, end_, pairs)
   return ver, row
 end
 
--- node K open_max bh nonce blob keep field value...: the node follows it for so many ms
+-- node K open_max bh nonce blob keep past field value...: the node follows it for so many ms. past: the erasure that it may be
+-- opened after, by its mark ('*': any, '': none)
 F('open', function(T, a)
-  local node, K, open_max, bh, nonce, blob, keep = unpack(a, 1, 7)
+  local node, K, open_max, bh, nonce, blob, keep, past = unpack(a, 1, 8)
   local has = J.get(K, 'bh')
   if has then
     return {has == bh and 'THERE' or 'CONFLICT'}
+  end
+  local mark = past ~= '*' and redis.call('GET', K .. ':x')
+  if mark and mark ~= past then
+    return {'ERASED', mark}
   end
   local O = J.owner(K)
   if open_max ~= '0' and redis.call('ZCARD', O .. ':open') >= tonumber(open_max) then
     return {'FULL'}
   end
-  local time = redis.call('TIME')
-  local units = time[1] * 64000 + math.floor(time[2] * 64 / 1000)
-  local number = units * NUMBER_STEP + tonumber(string.match(T, '%d+'))
-  local last = tonumber(redis.call('GET', T .. ':last') or '0')
-  if number < last + NUMBER_STEP then
-    number = last + NUMBER_STEP
-  end
-  redis.call('SET', T .. ':last', J.int(number))
+  local number = J.number(T)
   redis.call('XADD', K .. ':e', '0-1', 'e', blob)
-  redis.call('HSET', K .. ':h', 'bh', bh, 'n', J.int(number), 'tail', '1', 'ver', '0', 'term', '0', 'nonce', nonce,
+  redis.call('HSET', K .. ':h', 'bh', bh, 'n', number, 'tail', '1', 'ver', '0', 'term', '0', 'nonce', nonce,
     'c0', nonce .. ':0', 'lease', '0', 'node', '', 'rel', '0', 'park', '0', 'inb', '0', 'ins', '0', 'proj', '0',
-    'deaths', '0', 'sdeaths', '0', 'alone', '0', 'packed', '0', 'wid', '', 'wexp', '', unpack(a, 8))
+    'deaths', '0', 'sdeaths', '0', 'alone', '0', 'packed', '0', 'wid', '', 'wexp', '', unpack(a, 9))
   redis.call('ZADD', K .. ':f', J.now() + keep, node)
   local ver = J.changed(T, K, node, 's', '0', '1', blob)
   J.index(T, K)
   Q.offer(T, K)
-  return {'NEW', J.int(number), ver}
+  return {'NEW', number, ver}
 end)
 
--- node K term nonce base end blob ends row again field value...
-F('append', function(T, a)
+local function append(T, a)
   local node, K, term, nonce, base, end_, blob, ends, row = unpack(a, 1, 9)
   local id = term .. '-' .. end_
   local no, tail, its = fence(K, term, nonce)
@@ -172,7 +186,12 @@ F('append', function(T, a)
   local ver = redis.call('HGET', K .. ':h', 'ver')
   P.events(T, K, node, base, end_, blob, {'ver', ver, 'term', term, 'nonce', nonce})
   return {'OK', ver}
-end)
+end
+
+-- node K term nonce base end blob ends row again field value...
+F('append', append)
+-- The same of what ends with the outcome: a full Redis takes that, for what has ended will leave it.
+F('finish', append, {'allow-oom'})
 
 -- node K term nonce again
 F('release', function(T, a)

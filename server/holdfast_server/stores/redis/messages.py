@@ -5,9 +5,10 @@ A message says what one call has changed. If something before it is missing, or 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import structlog
 
@@ -72,6 +73,8 @@ class Messages:
         self._watched: Counter[Owner] = Counter()
         self._prefixes: set[str] = set()
         self._ticks = 0
+        self._unwatched: set[str] = set()  # shards of which this node could not ask to be told
+        self.missed: Callable[[], None] = lambda: None  # rows may have changed unseen
         follow.ticked = self._ticked
 
     def take(self, channel: str, data: bytes) -> None:
@@ -137,7 +140,7 @@ class Messages:
         self._watched[owner] += 1
         if self._watched[owner] == 1:
             self._prefixes.add(owner_prefix(owner))
-            self._calls.tell("watch", tag_of(owner), self._node, FOLLOW_MS, owner_prefix(owner))
+            self._watch(tag_of(owner), owner_prefix(owner))
 
     def unwatch(self, owner: Owner) -> None:
         """Not any more."""
@@ -149,13 +152,23 @@ class Messages:
 
     def _ticked(self, everything: bool) -> None:
         self._ticks += 1
-        if not everything and self._ticks % WATCH_TICKS:
+        if not everything and not self._unwatched and self._ticks % WATCH_TICKS:
             return
         by_tag: dict[str, list[str]] = {}
         for owner in self._watched:
             by_tag.setdefault(tag_of(owner), []).append(owner_prefix(owner))
         for tag, owners in by_tag.items():
-            self._calls.tell("watch", tag, self._node, FOLLOW_MS, *owners)
+            self._watch(tag, *owners)
+
+    def _watch(self, tag: str, *owners: str) -> None:
+        def answered(asked: asyncio.Future[Any]) -> None:
+            if asked.cancelled() or asked.exception() is not None:
+                self._unwatched.add(tag)
+            elif tag in self._unwatched:
+                self._unwatched.discard(tag)
+                self.missed()
+
+        self._calls.ask("watch", tag, self._node, FOLLOW_MS, *owners).add_done_callback(answered)
 
 
 def _owner_in(prefix: str) -> str:

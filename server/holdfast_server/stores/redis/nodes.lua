@@ -8,6 +8,9 @@ local AWAY_MIN_MS = 1200 -- nodes look each half second: who is not served for l
 local RETURN_MS = 1000   -- to come back, beside half a lease: they try again and again by then
 local NOTE_MS = 400      -- between two notes that somebody was served
 local PLACES_MAX = 1000  -- owners, and journals of one, that are looked at for a place
+local GONE_LEASES = 3    -- a node that was silent for so many died; until then it may only have been cut off
+local STRUCK_MS = 86400000  -- a node that is away for longer stays dead
+local POISON_MAX = 100   -- that are looked at in one call
 
 function N.alive(T, node)
   local until_ = redis.call('ZSCORE', T .. ':n', node)
@@ -50,6 +53,9 @@ local function take(T, K, node, why)
     redis.call('HINCRBY', K .. ':h', 'deaths', 1)
     if alone == '1' then
       redis.call('HINCRBY', K .. ':h', 'sdeaths', 1)
+      redis.call('HSET', K .. ':h', 'struck', J.int(J.now()))
+      redis.call('SADD', T .. ':struck:' .. node, K)
+      redis.call('PEXPIRE', T .. ':struck:' .. node, STRUCK_MS)
     end
   end
   if why == 'left' then
@@ -60,6 +66,38 @@ local function take(T, K, node, why)
   end
   Q.offer(T, K)
   return true
+end
+
+-- This node lives: what was held against a request that it ran alone is taken back.
+local function returned(T, node)
+  local struck = T .. ':struck:' .. node
+  for _, K in ipairs(redis.call('SMEMBERS', struck)) do
+    local st, alone, q = J.get(K, 'st', 'sdeaths', 'q')
+    if st and not J.ended(st) and tonumber(alone or '0') > 0 then
+      redis.call('HINCRBY', K .. ':h', 'sdeaths', -1)
+      if q == 'p' or q == 's' then
+        Q.offer(T, K)
+      end
+    end
+  end
+  redis.call('DEL', struck)
+end
+
+-- Those that are to be ended: whoever they struck last has been silent since for so long that it is dead.
+local function condemned(T, now, lease)
+  local out = {}
+  for _, K in ipairs(redis.call('ZRANGE', T .. ':poison', 0, POISON_MAX - 1)) do
+    local st, struck = J.get(K, 'st', 'struck')
+    struck = tonumber(struck or '0')
+    if not st then
+      redis.call('ZREM', T .. ':poison', K)
+    elseif struck > now then
+      redis.call('HSET', K .. ':h', 'struck', J.int(now))  -- by the clock of another server
+    elseif now - struck >= GONE_LEASES * lease and #out < 10 then
+      out[#out + 1] = K
+    end
+  end
+  return out
 end
 
 -- What may be claimed here, in short: 0 if there is nothing to say, or {class ('' none, n, l), rank, suspects, due, agents that
@@ -104,6 +142,7 @@ end
 F('claim', function(T, a)
   local node, lease, alone = a[1], a[2], a[3] == '1'
   local terms, out, dangling = Q.terms(a, 5), {}, 0
+  returned(T, node)
   Q.due(T, terms)
   for nonce in string.gmatch(a[4], '[^,]+') do
     local K, need = nil, {}
@@ -178,6 +217,7 @@ end, {'allow-oom'})
 -- whether the node holds another number here than it thinks, poison, what was taken}.
 F('tend', function(T, a)
   local node, now, left, taken = a[1], J.now(), REAP_MAX, {}
+  returned(T, node)
   if redis.call('EXISTS', T .. ':n') == 1 then
     N.awake(T, 'n', a[2])
   end
@@ -199,7 +239,7 @@ F('tend', function(T, a)
     end
   end
   local seen = look(T, Q.terms(a, 4))
-  local poison = redis.call('ZRANGE', T .. ':poison', 0, 9)
+  local poison = condemned(T, now, tonumber(a[2]))
   local other = mine ~= tonumber(a[3])
   if seen == 0 and #poison == 0 and #taken == 0 and not other then
     return 0

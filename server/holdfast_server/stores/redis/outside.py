@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from holdfast_protocol.events import Accepted, Failed, Outcome
 from holdfast_protocol.lifecycle import next_status
 from holdfast_server.stores.base import (
     Account,
+    Damaged,
     InboxItem,
     JournalSealed,
     Key,
@@ -21,6 +23,7 @@ from holdfast_server.stores.base import (
     StorageFull,
     StoreError,
     TooManyOpen,
+    Unavailable,
     UnknownRequest,
 )
 from holdfast_server.stores.log import Log
@@ -28,12 +31,22 @@ from holdfast_server.stores.shared import Acceptances
 from holdfast_server.stores.stage import INBOX_ITEMS_MAX
 
 from .appends import Appends
-from .calls import AGAIN, Calls
+from .calls import AGAIN, AGAIN_S, Calls
 from .claims import Claims
 from .follow import FOLLOW_MS, Follow
 from .keys import key_in, prefix_of, tag_in
 from .rows import effect, encode, encoded_events, fields_in, record_fields, said
 from .shelf import Shelf
+
+STAYS: Final = (
+    "The request was accepted and is opened as soon as there is room; ask for it again in a moment."
+)
+"""What is said where an acceptance stays: it is no refusal, for the request will run."""
+
+CONDEMNED: Final = {
+    "poison": "It was given up: every server that worked on it died.",
+    "damaged": "It was given up: what was stored of it cannot be read.",
+}
 
 
 class Outside:
@@ -49,9 +62,11 @@ class Outside:
         appends: Appends,
         claims: Claims,
         now_ms: Callable[[], int],
+        clock_ms: Callable[[], int] | None,
         owner_open_max: int | None,
         acceptances: Acceptances | None,
     ) -> None:
+        """`clock_ms` decides whether a wait is over; None: Redis's own clock."""
         self._calls = calls
         self._shelf = shelf
         self._follow = follow
@@ -59,46 +74,72 @@ class Outside:
         self._appends = appends
         self._node = node
         self._now_ms = now_ms
+        self._clock_ms = clock_ms
         self._owner_open_max = owner_open_max
         self._acceptances = acceptances
         appends.end_again = self._seal_again
 
     async def open(self, record: Record, accepted: Accepted) -> Opened:
         """See Store.open."""
-        prefix = prefix_of(record.key)
-        journal = Log(record, accepted)
-        made = effect(journal, [accepted])
-        fields = [*record_fields(record, quote(record.chat_id or "", safe="")), *made.fields]
-        blob = encoded_events([accepted])
         fresh = await self._accept(record, accepted)
-        self._follow.expect(prefix)
         try:
-            answer = await self._calls.sure(
-                "open", tag_in(prefix), self._node, prefix, self._owner_open_max or 0, record.body_hash, accepted.nonce,
-                blob, FOLLOW_MS, *fields,
-            )  # fmt: skip
-            if answer[0] == b"NEW":
-                journal.extend([accepted])
-                journal.number, journal.version = int(answer[1]), int(answer[2])
-                kept = self._shelf.put(journal, [1])
-                if kept is journal:
-                    self._shelf.note(journal, 0, 1, state=True)
-                    self._shelf.tell()
-                self._claims.offered(tag_in(prefix))
-                return Opened(kept, fresh)
+            answer, made = await self._open(record, accepted, past="*")
         except StorageFull:
-            # It was told that this must wait: it must not run by itself later, as what was accepted would.
-            with contextlib.suppress(StoreError):
-                await self._refuse(record.key, fresh=fresh)
+            await self._refuse(record.key, fresh=fresh)
             raise
-        finally:
-            self._follow.arrived(prefix)
+        if made is not None:
+            return Opened(made, fresh)
         if answer[0] == b"CONFLICT":
             raise RequestConflict(f"{record.key.request_id} was used for another request")
         if answer[0] == b"FULL":
             await self._refuse(record.key, fresh=fresh)
             raise TooManyOpen(f"{self._owner_open_max} requests are open, which is the most")
         return Opened(await self._follow.load(record.key), created=False)
+
+    async def reopen(self, record: Record, accepted: Accepted, past: str = "") -> str | None:
+        """See Shared.reopen."""
+        answer, _ = await self._open(record, accepted, past=past)
+        if answer[0] == b"FULL":
+            raise TooManyOpen(f"{self._owner_open_max} requests are open, which is the most")
+        return answer[1].decode() if answer[0] == b"ERASED" else None
+
+    async def _open(self, record: Record, accepted: Accepted, *, past: str) -> tuple[Any, Log | None]:
+        """What Redis answers, and the log if it is new. Raises: Unavailable; StorageFull only if nothing was opened."""
+        prefix = prefix_of(record.key)
+        journal = Log(record, accepted)
+        made = effect(journal, [accepted])
+        fields = [*record_fields(record, quote(record.chat_id or "", safe="")), *made.fields]
+        self._follow.expect(prefix)
+        try:
+            answer = await self._asked(
+                tag_in(prefix), self._node, prefix, self._owner_open_max or 0, record.body_hash, accepted.nonce,
+                encoded_events([accepted]), FOLLOW_MS, past, *fields,
+            )  # fmt: skip
+            if answer[0] != b"NEW":
+                return answer, None
+            journal.extend([accepted])
+            journal.number, journal.version = int(answer[1]), int(answer[2])
+            kept = self._shelf.put(journal, [1])
+            if kept is journal:
+                self._shelf.note(journal, 0, 1, state=True)
+                self._shelf.tell()
+            self._claims.offered(tag_in(prefix))
+            return answer, kept
+        finally:
+            self._follow.arrived(prefix)
+
+    async def _asked(self, tag: str, *args: bytes | str | int) -> Any:
+        """Full is a clear no at the first call only: after one without an answer the request may be open."""
+        try:
+            return await self._calls.ask("open", tag, *args)
+        except StorageFull:
+            raise
+        except Unavailable:
+            await asyncio.sleep(AGAIN_S)
+        try:
+            return await self._calls.sure("open", tag, *args)
+        except StorageFull as error:
+            raise Unavailable(STAYS) from error
 
     async def _accept(self, record: Record, accepted: Accepted) -> bool:
         """Whether it is accepted here for the first time. Raises: UnknownRequest if it has ended long ago, and is gone: it
@@ -110,16 +151,23 @@ class Outside:
         return False
 
     async def _refuse(self, key: Key, *, fresh: bool) -> None:
-        """What this call has accepted was not. Raises: Unavailable."""
-        if fresh and self._acceptances is not None:
+        """Take back what this call has accepted: who is refused for good must not find that it runs by itself later. Raises:
+        Unavailable if it stays, for it was accepted before, or cannot be taken back."""
+        if self._acceptances is None:
+            return
+        if not fresh:
+            raise Unavailable(STAYS)
+        try:
             await self._acceptances.forget([key])
+        except StoreError as error:
+            raise Unavailable(STAYS) from error
 
     async def put_input(self, key: Key, item: InboxItem) -> bool:
         """See Store.put_input."""
         prefix, blob = prefix_of(key), encode(item)
         answer = await self._calls.sure(
-            "input", tag_in(prefix), self._node, prefix, item.kind, item.id, item.digest, said(item), blob, self._now_ms(),
-            INBOX_ITEMS_MAX, AGAIN,
+            "input", tag_in(prefix), self._node, prefix, item.kind, item.id, item.digest, said(item), blob,
+            "" if self._clock_ms is None else self._clock_ms(), INBOX_ITEMS_MAX, AGAIN,
         )  # fmt: skip
         word = answer[0]
         if word == b"OK":
@@ -189,8 +237,8 @@ class Outside:
         if journal is not None and not journal.compacted:
             journal.accounts[account.term] = account
 
-    async def condemn(self, prefix: str) -> None:
-        """Seal what has killed whoever ran it. Raises: Unavailable."""
-        message = "It was given up: every server that worked on it died."
-        with contextlib.suppress(UnknownRequest, JournalSealed):
-            await self.seal(key_in(prefix), Failed(at=self._now_ms(), code="poison", message=message))
+    async def condemn(self, prefix: str, code: str = "poison") -> None:
+        """Seal what has killed whoever ran it, or (`damaged`) what nobody can read. Raises: Unavailable."""
+        outcome = Failed(at=self._now_ms(), code=code, message=CONDEMNED[code])
+        with contextlib.suppress(UnknownRequest, JournalSealed, Damaged):  # sealed it is before it is read
+            await self.seal(key_in(prefix), outcome)

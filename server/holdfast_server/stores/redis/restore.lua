@@ -10,11 +10,13 @@ F('restore', function(T, a)
   local inputs = 12 + 2 * tonumber(pairs)
   local accounts = inputs + 2 * tonumber(a[7])
   local first = accounts + 2 * tonumber(a[8])
-  if J.gone(K) then
-    return {'ERASED'}
-  end
   local st, has, its, lease, holder, hash, tail = J.get(K, 'st', 'term', 'nonce', 'lease', 'node', 'bh', 'tail')
   local fields, leased = {unpack(a, 12, inputs - 1)}, false
+  for at = 1, #fields, 2 do
+    if fields[at] == 'n' and J.gone(K, fields[at + 1]) then
+      return {'ERASED'}
+    end
+  end
   if st then
     if J.ended(st) then
       return {'SEALED', st}

@@ -148,6 +148,7 @@ class RedisStore:
         calls = self._calls = Calls(link)
         follow = self._follow = Follow(calls, shelf, node, self._lease_s)
         self._messages = Messages(calls, shelf, follow, node, self._rows_observers)
+        self._messages.missed = self._missed
         appends = self._appends = Appends(calls, shelf, follow, node, self._pace)
         follow.observers_of_loss = [appends.look, *self._lost_observers]
         self._lost_observers = follow.observers_of_loss
@@ -163,8 +164,9 @@ class RedisStore:
         self._terms = Terms(calls, shelf, follow, appends=appends, claims=claims, reads=reads, node=node)
         self._outside = Outside(
             calls, shelf, follow, node, appends=appends, claims=claims,
-            now_ms=self._now_ms, owner_open_max=self._owner_open_max, acceptances=self._acceptances,
+            now_ms=self._now_ms, clock_ms=self._clock_ms, owner_open_max=self._owner_open_max, acceptances=self._acceptances,
         )  # fmt: skip
+        self._terms.condemn = self._outside.condemn
         self._sharing.start(link, calls)
         link.on_message(self._message)
         link.on_gap(self._gap)
@@ -191,6 +193,9 @@ class RedisStore:
 
     def _gap(self) -> None:
         self._follow.gap()
+        self._missed()
+
+    def _missed(self) -> None:
         for observer in self._gap_observers:
             observer()
 
@@ -198,6 +203,9 @@ class RedisStore:
 
     async def open(self, record: Record, accepted: Accepted) -> Opened:
         return await self._outside.open(record, accepted)
+
+    async def reopen(self, record: Record, accepted: Accepted, past: str = "") -> str | None:
+        return await self._outside.reopen(record, accepted, past)
 
     async def log(self, key: Key) -> Log:
         return await self._follow.load(key)

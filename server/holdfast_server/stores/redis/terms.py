@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import structlog
@@ -35,6 +36,13 @@ from .shelf import Shelf
 DAMAGED_S: Final = 5.0
 """How long a claim is kept whose journal cannot be read, before another node may try: at once would be again and again."""
 
+DAMAGED_MAX: Final = 20
+"""How often this node claims a journal that it cannot read, at the least: after that it is given up, for each claim makes it
+longer. A release that cannot read what a later one wrote has long been replaced."""
+
+DAMAGED_KEPT_MAX: Final = 1_000
+"""Such journals that are counted; the oldest are counted anew."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -60,8 +68,10 @@ class Terms:
         self._reads = reads
         self._node = node
         self._tasks = Tasks("redis-terms")
+        self._damaged: dict[str, int] = {}
         self._returning: set[asyncio.Task[None]] = set()
         appends.ended = self._claim_ended
+        self.condemn: Callable[[str, str], Awaitable[None]]
 
     async def close(self) -> None:
         """What is under way is given up; the claims of a node that leaves are given back by `Claims`."""
@@ -102,6 +112,7 @@ class Terms:
         except BaseException:
             self._tasks.start(self._claims.give_back(row), "give back")
             raise
+        self._damaged.pop(row.prefix, None)
         claim = Claim(journal, row.term, row.nonce, row.start, row.how, row.alone, judged=True)
         self._appends.hold(claim)
         self._appends.look(journal)  # it may have been ended meanwhile
@@ -123,7 +134,16 @@ class Terms:
                 return journal
 
     async def _give_back_later(self, row: ClaimRow) -> None:
+        count = self._damaged[row.prefix] = self._damaged.pop(row.prefix, 0) + 1
+        if len(self._damaged) > DAMAGED_KEPT_MAX:
+            del self._damaged[next(iter(self._damaged))]
         await asyncio.sleep(DAMAGED_S)
+        if count >= DAMAGED_MAX:
+            log.error("a request that cannot be read is given up", journal=row.prefix)
+            try:
+                await self.condemn(row.prefix, "damaged")
+            except StoreError as error:
+                log.info("could not be ended; it is tried again", journal=row.prefix, error=str(error))
         await self._claims.give_back(row)
 
     async def _unclaim(self, claiming: asyncio.Task[Claim | StoreError | None]) -> None:

@@ -62,10 +62,10 @@ F('clean', function(T, a)
   return 'OK'
 end, {'allow-oom'})
 
--- node K at blob out: seal what is not, leave nothing, and a mark for a day that nobody writes it again
+-- node K at blob out: seal what is not, leave nothing, and a mark for a day that nobody writes it again (see J.gone)
 F('erase', function(T, a)
   local node, K, at, blob, out = unpack(a)
-  redis.call('SET', K .. ':x', '1', 'EX', 86400)
+  redis.call('SET', K .. ':x', J.number(T), 'EX', TOMB_S)
   local st, term, tail = J.get(K, 'st', 'term', 'tail')
   if not st then
     return {'GONE'}
