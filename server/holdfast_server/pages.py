@@ -71,7 +71,7 @@ class _Kept:
 
     shots: dict[Encoder, Shot] = field(default_factory=dict)
     digest: tuple[int, Digest] | None = None
-    caught_up: dict[Encoder, tuple[int, bytes]] = field(default_factory=dict)
+    caught_up: dict[Encoder, tuple[tuple[int, int], bytes]] = field(default_factory=dict)
     bytes: int = 0
 
 
@@ -125,7 +125,8 @@ class Shots:
         """The push that ends a catching up: the digest at the tail."""
         kept = self._keep(log)
         held = kept.caught_up.get(codec)
-        if held is not None and held[0] == log.tail:
+        place = (log.tail, log.term)  # a claim gives the same tail another cursor
+        if held is not None and held[0] == place:
             return held[1]
         if kept.digest is None or kept.digest[0] != log.tail:
             kept.digest = (log.tail, digest(log))
@@ -140,7 +141,7 @@ class Shots:
             sealed=log.sealed,
         )
         frame = codec.encode(push)
-        kept.caught_up[codec] = (log.tail, frame)
+        kept.caught_up[codec] = (place, frame)
         self._trim()
         return frame
 

@@ -7,9 +7,14 @@ import asyncio
 import pytest
 
 from holdfast_protocol import events as ev
+from holdfast_protocol.codec import JSON
+from holdfast_protocol.cursor import Epoch
 from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.pushes import CaughtUp, Gone, Page, Snapshot
 from holdfast_server.connection import DeliveryLimits
+from holdfast_server.pages import Shots
+from holdfast_server.stores.log import Log
+from tests.support.journals import accepted_of, asked
 from tests.support.scene import START, Scene, play, whole
 
 
@@ -117,6 +122,20 @@ def test_caught_up_comes_after_the_last_byte() -> None:
         assert s.delivery.room(reader) == s.delivery.limits.subscriptions
 
     play(scene)
+
+
+def test_a_claim_gives_the_same_tail_another_cursor() -> None:
+    """Who comes after a claim is told the cursor of the term that goes on, though nothing was written yet."""
+    record = asked("r")
+    log = Log(record, accepted_of(record))
+    log.extend([accepted_of(record)])
+    shots = Shots(DeliveryLimits())
+    shots.caught_up(JSON, log)
+    log.term = 1
+    log.chain.append(Epoch(1, "beef", 1))
+    told = JSON.decode_server(shots.caught_up(JSON, log))
+    assert isinstance(told, CaughtUp)
+    assert told.cursor == "1-1.beef"
 
 
 def test_an_ended_answer_is_told_whole_once() -> None:
