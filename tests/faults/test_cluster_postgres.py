@@ -12,8 +12,8 @@ from tests.support.trouble import WAIT_S, figures, trouble, until
 
 pytestmark = [pytest.mark.needs("redis-server", "postgres"), pytest.mark.faults, pytest.mark.slow]
 
-REFUSED_S = {"killed": 4.0, "paused": 26.0}  # a server that says nothing is waited for, for twenty seconds
-KNOWN_S = 4.0
+REFUSED_S = {"killed": 8.0, "paused": 30.0}  # a server that says nothing is waited for, for twenty seconds
+KNOWN_S = 8.0
 
 
 async def chats_of(scene, talk):

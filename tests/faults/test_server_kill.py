@@ -40,7 +40,7 @@ async def test_sigkill_loses_nothing_acknowledged(tmp_path, seed):
     scripts = [script_of(seed, number) for number in range(REQUESTS)]
     async with Upstream() as upstream, Server(tmp_path, toml=openai_toml(upstream.base_url)) as server:
         async with asyncio.timeout(BOUND_S), connect(server.url, patience_s=BOUND_S) as client:
-            killing = asyncio.create_task(kill_and_start(server, dice))
+            killing = asyncio.create_task(kill_and_start(server, dice, upstream))
             answers = {}
 
             async def ask(number: int) -> None:
@@ -72,8 +72,13 @@ async def test_sigkill_loses_nothing_acknowledged(tmp_path, seed):
         assert any(transcript.attempt > 1 for _, transcript in answers.values()), "no kill has bitten"
 
 
-async def kill_and_start(server: Server, dice: random.Random) -> None:
-    for _ in range(KILLS):
-        await asyncio.sleep(dice.uniform(0.1, 1.2))
+async def kill_and_start(server: Server, dice: random.Random, upstream: Upstream) -> None:
+    """The first kill waits for an answer that is being streamed, however slow the machine is; the others come as they come."""
+    await upstream.log.until(
+        lambda calls: any(call.deltas > 2 and call.ended is None for call in calls), BOUND_S
+    )
+    for turn in range(KILLS):
+        if turn:
+            await asyncio.sleep(dice.uniform(0.1, 1.2))
         await server.kill()
         await server.start()

@@ -75,7 +75,7 @@ async def test_connections_cut_after_every_number_of_frames(codec):
     async with FakeServer() as server:
         server.agents["demo"] = poem
         server.cut_after = [*range(30)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             # The first connection is cut before the welcome; whoever enters may try again.
             with pytest.raises(ConnectionLost):
                 async with connect(server.url, codec=codec):
@@ -103,7 +103,7 @@ async def test_many_answers_over_one_connection_that_drops():
                 await asyncio.sleep(0.01)
                 server.drop()
 
-        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             group.create_task(saw())
             texts = [group.create_task(read(answer)) for answer in answers if isinstance(answer, Answer)]
         assert [text.result() for text in texts] == [f"You said: n{n}" for n in range(20)]
