@@ -15,7 +15,7 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -25,20 +25,6 @@ from .stores.base import Key, Owner, Record, StoreError, Summary, Unavailable
 from .stores.log import Log
 from .stores.shared import Shared
 from .tasks import Tasks
-
-
-class Turning(Shared, Protocol):
-    """A shared store whose nodes can also take turns, and which counts what is open."""
-
-    async def take_turn(self, name: str, token: bytes, keep_s: float) -> bool:
-        """Have the turn of that name for so long at most; False while it is another's. Raises: Unavailable."""
-
-    async def end_turn(self, name: str, token: bytes) -> None:
-        """Give it back, long before it ends by itself. Raises: Unavailable."""
-
-    async def count_open(self) -> int:
-        """How many requests have no outcome, on all nodes. Raises: Unavailable."""
-
 
 TURN_S: Final = 8.0
 """How long a turn is somebody's who does not give it back: far longer than it takes to place a request."""
@@ -62,7 +48,7 @@ log = structlog.get_logger(__name__)
 class Peers:
     """What a node has of the others. `shared` is the store that they have in common; None: there are no others."""
 
-    def __init__(self, shared: Turning | None = None) -> None:
+    def __init__(self, shared: Shared | None = None) -> None:
         self._shared = shared
         self._open_total: int | None = None
         self._holds: Counter[Owner] = Counter()
@@ -88,7 +74,7 @@ class Peers:
         if self._shared is not None:
             self._tasks.start(self._count(self._shared), "count")
 
-    async def _count(self, shared: Turning) -> None:
+    async def _count(self, shared: Shared) -> None:
         now = asyncio.get_running_loop().time
         heard_at = now()
         while True:
@@ -99,7 +85,7 @@ class Peers:
                 heard_at = now()
             await asyncio.sleep(COUNT_S)
 
-    def _begin_anew(self, shared: Turning) -> None:
+    def _begin_anew(self, shared: Shared) -> None:
         """This node stood still, or could not reach the store: what it asked to be told may have lapsed."""
         for owner in self._holds:
             shared.unwatch(owner)

@@ -12,9 +12,10 @@ from typing import Any, Final, NamedTuple, Protocol, cast
 
 from .chats import Chats
 from .config import Config
-from .peers import Peers, Turning
+from .peers import Peers
 from .stores.base import Store
 from .stores.pacing import Pace
+from .stores.shared import Shared
 
 HISTORY_FILE: Final = "history.db"
 
@@ -48,7 +49,7 @@ def make_storage(config: Config, now_ms: Callable[[], int]) -> Storage:
     )
     if section.url:
         store = _shared_store(config, chats)
-        return Storage(store, chats, Peers(cast("Turning", store)), section.rebuild_history)
+        return Storage(store, chats, Peers(cast("Shared", store)), section.rebuild_history)
     missing = section.history is None and not file.exists()
     return Storage(_own_store(config, now_ms), chats, Peers(), missing or section.rebuild_history)
 

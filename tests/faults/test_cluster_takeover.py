@@ -280,6 +280,15 @@ async def check(scene, user, told):
     assert all(end <= terms[2] for term, end in entries if term == 1), (user, entries, terms)
 
 
+def at_once(act):
+    """What is waited for, of an act that needs no waiting."""
+
+    async def done():
+        act()
+
+    return done
+
+
 async def test_killed(scene, capsys):
     """SIGKILL: its requests are taken over within the lease and a second."""
     await taken_over(scene, scene.victim.kill, scene.victim.start, capsys, "killed")
@@ -287,14 +296,8 @@ async def test_killed(scene, capsys):
 
 async def test_frozen_and_resumed(scene, capsys):
     """SIGSTOP beyond the lease: the same; resumed, it finds itself fenced and writes nothing."""
-
-    async def freeze():
-        scene.victim.freeze()
-
-    async def thaw():
-        scene.victim.thaw()
-
-    said = await taken_over(scene, freeze, thaw, capsys, "frozen")
+    victim = scene.victim
+    said = await taken_over(scene, at_once(victim.freeze), at_once(victim.thaw), capsys, "frozen")
     assert FENCED in said
 
 
@@ -306,36 +309,19 @@ async def test_cut_from_redis(scene, capsys):
         proxy.plan = lambda number: CutAfter(0, "up", "rst")
         assert await proxy.cut("rst") > 0
 
-    async def heal():
-        proxy.heal()
-
-    said = await taken_over(scene, cut, heal, capsys, "reset")
+    said = await taken_over(scene, cut, at_once(proxy.heal), capsys, "reset")
     assert FENCED in said
 
 
 async def test_half_open_to_redis(scene, capsys):
     """Its connections to Redis say nothing any more, and neither do new ones: the same."""
     proxy = scene.cluster.link_proxy(1)
-
-    async def cut():
-        proxy.half_open()
-
-    async def heal():
-        proxy.heal()
-
-    said = await taken_over(scene, cut, heal, capsys, "half open")
+    said = await taken_over(scene, at_once(proxy.half_open), at_once(proxy.heal), capsys, "half open")
     assert FENCED in said
 
 
 async def test_stalled_to_redis(scene, capsys):
     """What it writes to Redis arrives only when others have long taken over: it is refused there."""
     proxy = scene.cluster.link_proxy(1)
-
-    async def stall():
-        proxy.stall()
-
-    async def heal():
-        proxy.heal()
-
-    said = await taken_over(scene, stall, heal, capsys, "stalled")
+    said = await taken_over(scene, at_once(proxy.stall), at_once(proxy.heal), capsys, "stalled")
     assert FENCED in said

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
-from holdfast_server.stores.base import Owner
 from holdfast_server.stores.redis import tokens
-from tests.support.journals import ANN, BOB
-from tests.support.redis_nodes import Cluster, Node, cluster_on, until
+from tests.support.journals import BOB
+from tests.support.redis_nodes import Cluster, Node, running, until
 from tests.support.redis_rig import RedisServer
-from tests.support.scribe import Held, key
+from tests.support.scribe import key
 
 pytestmark = [pytest.mark.needs("redis-server")]
-
-
-@pytest.fixture
-async def cluster(redis_server: RedisServer) -> AsyncIterator[Cluster]:
-    """Nodes on an empty Redis."""
-    async with cluster_on(redis_server.url) as cluster:
-        yield cluster
-
-
-async def running(node: Node, request_id: str = "r1", owner: Owner = ANN) -> Held:
-    """A request that this node has begun to answer."""
-    await node.scribe.open(request_id, owner=owner)
-    held = await node.claim()
-    assert held.key == key(request_id, owner)
-    await held.begin()
-    return held
 
 
 async def test_what_died_twice_runs_alone(cluster: Cluster) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from unittest.mock import AsyncMock
 
 import pytest
@@ -14,20 +13,13 @@ from holdfast_server.stores.base import Owner
 from holdfast_server.stores.redis import tokens
 from holdfast_server.stores.redis.keys import prefix_of, tag_of
 from tests.support.journals import ANN, BOB
-from tests.support.redis_nodes import LEASE_S, Cluster, cluster_on, owners_apart, until
+from tests.support.redis_nodes import LEASE_S, Cluster, owners_apart, until
 from tests.support.redis_rig import RedisServer
 from tests.support.scribe import Held, cancelled, decision, key
 
 pytestmark = [pytest.mark.needs("redis-server")]
 
 WAKE_S = 3.0  # half a second, and a busy machine
-
-
-@pytest.fixture
-async def cluster(redis_server: RedisServer) -> AsyncIterator[Cluster]:
-    """Nodes on an empty Redis."""
-    async with cluster_on(redis_server.url) as cluster:
-        yield cluster
 
 
 # -- turns -----------------------------------------------------------------------------------------------------------

@@ -7,19 +7,18 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from holdfast_protocol import events as ev
-from holdfast_server.stores.base import Fenced, Owner, Unavailable
+from holdfast_server.stores.base import Fenced, Unavailable
 from holdfast_server.stores.redis import follow
 from holdfast_server.stores.redis.keys import prefix_of, tag_of
 from holdfast_server.stores.redis.link import Link
 from tests.support.journals import ANN
-from tests.support.redis_nodes import LEASE_S, Cluster, Node, cluster_on, owners_apart, until
+from tests.support.redis_nodes import LEASE_S, Cluster, owners_apart, running, until
 from tests.support.redis_rig import RedisServer
 from tests.support.scribe import Held, key, text_of
 
@@ -53,22 +52,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-@pytest.fixture
-async def cluster(redis_server: RedisServer) -> AsyncIterator[Cluster]:
-    """Nodes on an empty Redis."""
-    async with cluster_on(redis_server.url) as cluster:
-        yield cluster
-
-
-async def running(node: Node, request_id: str = "r1", owner: Owner = ANN) -> Held:
-    """A request that this node has begun to answer."""
-    await node.scribe.open(request_id, owner=owner)
-    held = await node.claim()
-    assert held.key == key(request_id, owner)
-    await held.begin()
-    return held
 
 
 async def field(redis: RedisServer, held: Held, name: str) -> bytes | None:

@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from tests.support.postgres_rig import PostgresServer
 from tests.support.proxy import FaultProxy
 from tests.support.redis_rig import RedisServer
+from tests.support.redis_rig_more import Rig
 from tests.support.serving import Server
 
 Role = Literal["gateway", "worker", "both"]
@@ -65,7 +64,7 @@ class ClusterNode(Server):
         return await self.process.terminate(wait_s)
 
 
-class Cluster:
+class Cluster(Rig):
     """See the module's text. `roles`: of each node, the first ones of it; every further node is both."""
 
     def __init__(
@@ -83,7 +82,7 @@ class Cluster:
     ) -> None:
         """`toml` is the configuration but for [server], [store] and [cluster]; `proxied`: each node reaches Redis through a
         proxy of its own."""
-        self.folder = folder
+        super().__init__(folder)
         self.nodes: list[ClusterNode] = []
         self.history = ""
         self._count = nodes
@@ -95,7 +94,6 @@ class Cluster:
         self._proxies: list[FaultProxy] = []
         self._lease_s = lease_s
         self._env = env
-        self._stack = AsyncExitStack()
 
     @property
     def redis(self) -> RedisServer:
@@ -113,20 +111,7 @@ class Cluster:
         """What stands between that node and Redis."""
         return self._proxies[number]
 
-    async def __aenter__(self) -> Self:
-        try:
-            await self._start()
-        except BaseException:
-            await self._stack.aclose()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stack.aclose()
-
-    async def _start(self) -> None:
+    async def _set_up(self) -> None:
         if self._redis is None:
             self._redis = await self._stack.enter_async_context(RedisServer(self.folder / "redis"))
             await self._redis.loaded()

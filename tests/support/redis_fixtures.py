@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.redis_rig import RedisServer
+
+if TYPE_CHECKING:
+    from tests.support.redis_nodes import Cluster
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +34,12 @@ async def redis_server(redis_process: RedisServer) -> RedisServer:
         await client.execute_command("FLUSHALL")
         await client.execute_command("FUNCTION", "FLUSH")
     return redis_process
+
+
+@pytest.fixture
+async def cluster(redis_server: RedisServer) -> AsyncIterator[Cluster]:
+    """Nodes on an empty Redis: stores only, in this process."""
+    from tests.support.redis_nodes import cluster_on  # only who asks for it loads the store
+
+    async with cluster_on(redis_server.url) as cluster:
+        yield cluster

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from holdfast_server.stores.base import Claim, Owner, StoreError
 from holdfast_server.stores.redis.store import RedisStore
-from tests.support.journals import Clock
-from tests.support.scribe import Held, Scribe
+from tests.support.journals import ANN, Clock
+from tests.support.scribe import Held, Scribe, key
 
 LEASE_S: Final = 0.6
 """Short, so that a test can wait for its end; a third of it is far more than a renewal takes."""
@@ -99,3 +99,12 @@ def owners_apart(count: int) -> list[Owner]:
         found.setdefault(tag_of(owner), owner)
         number += 1
     return list(found.values())
+
+
+async def running(node: Node, request_id: str = "r1", owner: Owner = ANN) -> Held:
+    """A request that this node has begun to answer."""
+    await node.scribe.open(request_id, owner=owner)
+    held = await node.claim()
+    assert held.key == key(request_id, owner)
+    await held.begin()
+    return held

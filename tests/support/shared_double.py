@@ -60,7 +60,7 @@ class SharedDouble:
         for observer in self.gaps:
             observer()
 
-    # -- Turning ---------------------------------------------------------------------------------------------
+    # -- turns -----------------------------------------------------------------------------------------------
 
     def watch(self, owner: Owner) -> None:
         self.watched[owner] = self.watched.get(owner, 0) + 1

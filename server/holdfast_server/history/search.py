@@ -11,9 +11,9 @@ newest first, an order in which nothing that is written later moves a hit: pages
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import (
     BigInteger,
@@ -126,6 +126,26 @@ _MATCHES: Final = text("SELECT rowid AS doc_id FROM search_text WHERE search_tex
 )
 
 
+def page_of(
+    rows: Sequence[Any], limit: int, snippets: Mapping[int, str]
+) -> tuple[list[HitRow], HitMark | None]:
+    """The first `limit` of the documents that were found, as people are shown them, and the mark of what is behind."""
+    page = rows[:limit]
+    out = [
+        HitRow(
+            chat_id=row.chat_id,
+            title=row.chat_title,
+            message_id=None if row.title else row.message_id,
+            role=row.role,
+            snippet=snippets.get(row.doc_id, ""),
+            created_at=row.chat_at if row.title else row.created_at,
+        )
+        for row in page
+    ]
+    last = page[-1] if len(rows) > limit else None
+    return out, None if last is None else HitMark(bool(last.title), last.place, last.doc_id)
+
+
 def _ids(values: Iterable[int]) -> str:
     """Integers of ours as a list in SQL."""
     return ", ".join(str(int(value)) for value in values)
@@ -223,19 +243,7 @@ class Fts5Index:
         rows = (await connection.execute(hits, {"expression": expression})).all()
         page = rows[:limit]
         snippets = await self._snippets(connection, expression, [row.doc_id for row in page])
-        out = [
-            HitRow(
-                chat_id=row.chat_id,
-                title=row.chat_title,
-                message_id=None if row.title else row.message_id,
-                role=row.role,
-                snippet=snippets.get(row.doc_id, ""),
-                created_at=row.chat_at if row.title else row.created_at,
-            )
-            for row in page
-        ]
-        last = page[-1] if len(rows) > limit else None
-        return out, None if last is None else HitMark(bool(last.title), last.place, last.doc_id)
+        return page_of(rows, limit, snippets)
 
     async def _snippets(
         self, connection: AsyncConnection, expression: str, doc_ids: Sequence[int]

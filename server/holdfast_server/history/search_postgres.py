@@ -47,7 +47,7 @@ from . import search
 from .columns import AnyName
 from .lexemes import Phrase, document, phrases, snippet
 from .marks import HitMark
-from .search import IDS_PER_STATEMENT_MAX, SNIPPET_WORDS, TITLE, Document
+from .search import IDS_PER_STATEMENT_MAX, SNIPPET_WORDS, TITLE, Document, page_of
 from .tables import chats, keys, messages, owned, place_of
 from .words import INDEXED_CHARS_MAX, words_of
 
@@ -189,19 +189,7 @@ class TsvectorIndex:
         snippets = {doc_id: snippet(body, wanted, SNIPPET_WORDS) for doc_id, body in bodies.items()}
         texts = {row.message_id: row.doc_id for row in page if not row.title}
         snippets |= await self._snippets(connection, owner, texts, wanted)
-        out = [
-            HitRow(
-                chat_id=row.chat_id,
-                title=row.chat_title,
-                message_id=None if row.title else row.message_id,
-                role=row.role,
-                snippet=snippets.get(row.doc_id, ""),
-                created_at=row.chat_at if row.title else row.created_at,
-            )
-            for row in page
-        ]
-        last = page[-1] if len(rows) > limit else None
-        return out, None if last is None else HitMark(last.title, last.place, last.doc_id)
+        return page_of(rows, limit, snippets)
 
     async def _snippets(
         self, connection: AsyncConnection, owner: Owner, texts: dict[str, int], wanted: Sequence[Phrase]

@@ -60,6 +60,15 @@ class Shared(Protocol):
     async def clean(self, marks: Sequence[tuple[Key, int]]) -> None:
         """The history has these as they were at that version. Raises: Unavailable."""
 
+    async def take_turn(self, name: str, token: bytes, keep_s: float) -> bool:
+        """Have the turn of that name for so long at most; False while it is another's. Raises: Unavailable."""
+
+    async def end_turn(self, name: str, token: bytes) -> None:
+        """Give it back, long before it ends by itself. Raises: Unavailable."""
+
+    async def count_open(self) -> int:
+        """How many requests have no outcome, on all nodes. Raises: Unavailable."""
+
 
 class Acceptances(Protocol):
     """Where a cluster accepts requests: a table that outlives the store of live journals, so that what was acknowledged is
