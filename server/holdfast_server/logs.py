@@ -45,6 +45,17 @@ def _is_ours(record: logging.LogRecord) -> bool:
     return not any(kind.__module__ == "aiohttp.http_exceptions" for kind in type(error).__mro__)
 
 
+def _outage(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What is not there, and is asked again, is a warning of one line: where in our code we noticed it helps nobody."""
+    error = event.get("exc_info")
+    if error is True:
+        error = sys.exc_info()[1]
+    if getattr(error, "is_outage", False):
+        del event["exc_info"]
+        event.update(level="warning", reason=str(error))
+    return event
+
+
 def configure(level: str = "info", form: Literal["auto", "text", "json"] = "auto") -> None:
     """Set up logging for this process, on standard error; `auto` is text on a terminal and JSON elsewhere."""
     text = form == "text" or (form == "auto" and sys.stderr.isatty())
@@ -57,6 +68,7 @@ def configure(level: str = "info", form: Literal["auto", "text", "json"] = "auto
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _outage,
         structlog.processors.format_exc_info,
         _safe,
     ]

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.needs("redis-server", "postgres"), pytest.mark.faults,
 FULL = "Redis is full"
 LASTS_S = 3.0
 SHORT = Script(deltas=3, reseed=True)
+LONG = Script(deltas=1500, gap_ms=40, reseed=True)  # a minute: it does not end before it is cancelled
 
 
 async def test_no_memory_left(tmp_path, redis_server, postgres_server, capsys):
@@ -71,7 +72,7 @@ async def test_ends_are_taken_when_nothing_else_is(tmp_path, redis_server, postg
         asyncio.timeout(3 * WAIT_S),
         trouble(tmp_path, nodes=2, redis=redis_server, postgres=postgres_server) as scene,
     ):
-        talks = await scene.ask(2)
+        talks = await scene.ask(2, script=LONG)
         await scene.shown(talks)
         await redis_server.do("CONFIG", "SET", "maxmemory", "1mb")
         try:

@@ -212,7 +212,10 @@ class NotWaiting(StoreError):
 
 
 class Unavailable(StoreError):
-    """The store did not take it, or did not answer; the same call may be repeated."""
+    """The store did not take it, or did not answer; the same call may be repeated. No bug of ours: `is_outage` has it logged
+    in one line (logs.py)."""
+
+    is_outage = True
 
 
 class StorageFull(Unavailable):
@@ -221,6 +224,8 @@ class StorageFull(Unavailable):
 
 class Damaged(Unavailable):
     """What the store holds of this journal is not what was written: it is not shown. A backup may have it."""
+
+    is_outage = False
 
 
 class LogWriter(Protocol):

@@ -6,6 +6,7 @@ import pytest
 import structlog
 
 from holdfast_server.logs import configure, mask
+from holdfast_server.stores.base import Unavailable
 
 
 @pytest.fixture
@@ -42,6 +43,23 @@ def test_levels_filter(lines):
     """What is below the level is not written."""
     structlog.get_logger("test").debug("x")
     assert lines() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "traced"), [(Unavailable("Redis is away."), False), (ValueError("Our bug."), True)]
+)
+def test_an_outage_is_one_line(lines, error, traced):
+    """What is not there is a warning with its reason; a bug is an error with its stack."""
+    log = structlog.get_logger("test")
+    try:
+        raise error
+    except Exception:
+        log.exception("sweep failed")
+    log.error("task failed", exc_info=error)
+    for found in lines():
+        assert found["level"] == ("error" if traced else "warning")
+        assert ("Traceback" in found.get("exception", "")) is traced
+        assert ("reason" in found) is not traced
 
 
 def test_mask_keeps_ordinary_text():

@@ -112,3 +112,9 @@ F('bye', function(T, a)
   remove(T, a[1])
   return 1
 end, {'allow-oom'})
+
+-- Writes nothing, and is no reading either: Redis refuses it whenever it would refuse a new request (full, a replica, a disk
+-- that fails). The only one without a key, so that every server can be asked.
+F('room', function()
+  return 1
+end)

@@ -3,7 +3,7 @@
 -- The loader joins the files (head, publish, queue, nodes, fleet, journal, restore, inputs, upkeep) and puts two lines before them:
 --   #!lua name=holdfast_<v>
 --   local PREFIX = 'hf<v>_'
--- Every function gets the tag T = '{h<N>}' as its only key; every other key is made from it, so a call stays in its slot.
+-- Every function (but room) gets the tag T = '{h<N>}' as its only key; every other key is made from it, so a call stays in its slot.
 -- A function reads first, checks, and then writes: what is refused has written nothing.
 --
 -- Which file offers what to the others (K: the prefix of a journal's keys, caller: the node whose call it is, not told):

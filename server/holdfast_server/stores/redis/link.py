@@ -146,6 +146,14 @@ class Link:
         await self._through(items)
         return [item.outcome for item in items]
 
+    async def try_room(self) -> None:
+        """Ask every server whether it takes what is new; what it says against it is the trouble. A node that writes nothing
+        would not notice otherwise, and go on saying that work may come."""
+        command = packed(b"FCALL", self._prefix + "room", 0)
+        await asyncio.gather(
+            *(self._exchange(server, [_Item(b"", command)]) for server in self._servers.all())
+        )
+
     def on_message(self, observer: Callable[[str, bytes], None]) -> None:
         """Call `observer` with the channel and the body of every message. It must not block."""
         self._bus.on_message(observer)

@@ -26,7 +26,8 @@ from .tokens import FLEET, Fleet, Tokens
 log = structlog.get_logger(__name__)
 
 TEND_S: Final = 0.5
-"""Between two looks at all shards: a dead node's requests are taken so late at most, and a lost wake-up costs no more."""
+"""Between two looks at all shards: a dead node's requests are taken so late at most, and a lost wake-up costs no more; and
+so long at most a node without work does not notice that Redis takes none."""
 
 RENEWALS: Final = 3
 """In the time of a lease: two may be lost or late."""
@@ -201,7 +202,7 @@ class Presence:
         while True:
             began = loop.time()
             try:
-                await self._tend()
+                await asyncio.gather(self._tend(), self._link.try_room())
                 await self._ticked()
             except StoreError as error:
                 log.debug("cannot look after the shards", error=str(error))
