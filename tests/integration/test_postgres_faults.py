@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import text
@@ -17,6 +19,7 @@ from holdfast_server.projector import Projector
 from holdfast_server.stores.base import Owner, Unavailable
 from holdfast_server.stores.memory import MemoryStore
 from holdfast_server.tasks import Tasks
+from tests.support.certificates import Papers
 from tests.support.journals import ANN, BOB, accepted_of, answered, asked, output_of
 from tests.support.postgres_rig import PostgresServer
 
@@ -179,6 +182,26 @@ async def test_an_older_state_put_back_is_made_good(
     for history in (chats, restored):
         await history.close()
     await store.close()
+
+
+async def test_over_tls(postgres_server: PostgresServer, postgres_url: str, tmp_path: Path) -> None:
+    """The words of libpq: the history is written over TLS that is verified; a server with somebody else's certificate is refused
+    in one sentence."""
+    papers, strangers = Papers(tmp_path / "papers"), Papers(tmp_path / "strangers")
+    url = f"{postgres_url}?sslmode=verify-full&sslrootcert="
+    async with postgres_server.secure(*papers.issued("127.0.0.1")):
+        chats = await started(url + quote(papers.ca_file))
+        try:
+            assert await chats.list_chats(ANN)
+            ways = await postgres_server.do(
+                "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'holdfast'"
+            )
+        finally:
+            await chats.close()
+        assert ways
+        assert all(row["ssl"] for row in ways)
+        with pytest.raises(Unavailable, match="certificate"):
+            await started(url + quote(strangers.ca_file))
 
 
 async def test_nobody_there_is_one_sentence(postgres_server: PostgresServer, postgres_url: str) -> None:

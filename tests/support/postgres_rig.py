@@ -14,6 +14,7 @@ see postgres_fixtures.py). Mark the test `@pytest.mark.needs("postgres")`.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
@@ -24,7 +25,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -141,6 +142,31 @@ class PostgresServer:
         """The end of its log."""
         log = self._folder / "server.log"
         return log.read_text("utf-8", "replace")[-TAIL_CHARS:] if log.exists() else ""
+
+    @contextlib.asynccontextmanager
+    async def secure(self, cert_file: str, key_file: str) -> AsyncIterator[None]:
+        """For as long: show this certificate to whoever wants TLS. Raises: TimeoutError if it does not take it."""
+        self._keep("server.crt", cert_file)
+        self._keep("server.key", key_file)
+        await self._with_tls("on")
+        try:
+            yield
+        finally:
+            await self._with_tls("off")
+
+    def _keep(self, name: str, file: str) -> None:
+        path = self._data / name
+        shutil.copyfile(file, path)
+        path.chmod(0o600)
+        if self._user is not None:
+            os.chown(path, self._user.pw_uid, self._user.pw_gid)
+
+    async def _with_tls(self, state: str) -> None:
+        await self.do(f"ALTER SYSTEM SET ssl = {state}")
+        await self.do("SELECT pg_reload_conf()")
+        async with asyncio.timeout(START_S):
+            while (await self.do("SHOW ssl"))[0][0] != state:  # noqa: ASYNC110 - a process tells nobody
+                await asyncio.sleep(LOOK_S)
 
     # -- databases -------------------------------------------------------------------------------------------
 

@@ -134,6 +134,12 @@ class ClusterRig(Rig):
 
     servers: list[RedisServer]
 
+    def __init__(self, folder: Path, options: Callable[[], dict[str, str]] = dict) -> None:
+        """`options`: more lines of configuration, asked for once per server. With a `tls-port` among them the servers speak TLS
+        with each other, and name those ports to who comes over TLS."""
+        super().__init__(folder)
+        self._options = options
+
     @property
     def url(self) -> str:
         """The address by two of them; the third is found."""
@@ -164,6 +170,7 @@ class ClusterRig(Rig):
                     "cluster-port": str(free_port()),
                     "cluster-node-timeout": "2000",
                     "cluster-require-full-coverage": "no",
+                    **self._options(),
                 },
             )
             for number in range(3)
@@ -175,7 +182,8 @@ class ClusterRig(Rig):
             await server.do("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             await server.do("CLUSTER", "ADDSLOTSRANGE", share * number, last)
         for server in self.servers[1:]:
-            await first.do("CLUSTER", "MEET", "127.0.0.1", server.port, server.options["cluster-port"])
+            port = server.options.get("tls-port", server.port)
+            await first.do("CLUSTER", "MEET", "127.0.0.1", port, server.options["cluster-port"])
         for server in self.servers:
             await again(
                 lambda asked=server: asked.do("CLUSTER", "INFO"),  # type: ignore[misc]

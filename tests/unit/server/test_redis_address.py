@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast_server.stores.base import StorageFull, Unavailable
-from holdfast_server.stores.redis.address import Address
+from holdfast_server.stores.redis.address import Address, Tls
 from holdfast_server.stores.redis.cluster import slot_of
 from holdfast_server.stores.redis.refusals import Faulty, RefusedByFunction, meaning
 from holdfast_server.stores.redis.source import assembled, library, prefix_of
@@ -35,7 +35,7 @@ def test_parts_of_an_address() -> None:
         "rediss+sentinel://ann:p%40ss@a,[::1]:5/main/1?sentinel_user=bob&sentinel_password=q"
     )
     assert address.places == (("a", 26379), ("::1", 5))
-    assert (address.kind, address.master, address.database, address.tls) == ("sentinel", "main", 1, True)
+    assert (address.kind, address.master, address.database, address.tls) == ("sentinel", "main", 1, Tls())
     assert (address.user, address.password) == ("ann", "p@ss")
     assert (address.sentinel_user, address.sentinel_password) == ("bob", "q")
     assert address.secrets == ("p@ss", "q")
@@ -57,6 +57,9 @@ WRONG = [
     "redis://ann:swordfish@host#1",
     "redis://ann:sword/fish@host",
     "redis://ann:swordfish@host?password=swordfish",
+    "redis://ann:swordfish@host?ca_file=/x.pem",
+    "rediss://ann:swordfish@host?key_file=/x.key",
+    "rediss://ann:swordfish@host?sentinel_user=bob",
     "redis+sentinel://ann:swordfish@host",
     "redis+cluster://ann:swordfish@host/1",
     "redis+cluster://" + ",".join(["h"] * 65),

@@ -4,13 +4,16 @@
     redis+sentinel://host:26379,host2/mymaster/0
     redis+cluster://host:6379,host2:6379
 
-`rediss+sentinel` and `rediss+cluster` are the same over TLS. Behind `?`: `ca_file` (certificates to trust, for TLS), and
-for sentinels that ask for credentials of their own `sentinel_user` and `sentinel_password`.
+`rediss+sentinel` and `rediss+cluster` are the same over TLS. Behind `?`: for TLS `ca_file` (certificates to trust beside
+the machine's own), `cert_file` and `key_file` (what this node shows to a server that asks, as Redis does by default); for
+sentinels that ask for credentials of their own `sentinel_user` and `sentinel_password`.
 """
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -19,10 +22,52 @@ Place = tuple[str, int]
 
 KINDS: dict[str, Kind] = {"": "single", "sentinel": "sentinel", "cluster": "cluster"}
 PORTS: dict[Kind, int] = {"single": 6379, "sentinel": 26379, "cluster": 6379}
+NO_PASSWORD = ""
+"""For keys. With none at all, one that is encrypted would be asked for at the terminal, with everything standing still."""
+
 PLACES_MAX = 64  # more seeds than that are a mistake, not a list
-PARAMETERS = {"ca_file", "sentinel_user", "sentinel_password"}
+TLS_PARAMETERS = {"ca_file", "cert_file", "key_file"}
+SENTINEL_PARAMETERS = {"sentinel_user", "sentinel_password"}
 MASK = "***"
 IPV6 = "In an address of Redis, an IPv6 host is written in brackets: [::1]:6379."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tls:
+    """What encrypts a connection: files in PEM, of which none must be named. `key_file` may be in `cert_file`."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+    def check(self) -> None:
+        """Whether the files can be used as they are now. They are read again for every connection, so they may be renewed.
+
+        Raises: ValueError with a sentence.
+        """
+        for name in sorted(TLS_PARAMETERS):
+            if (path := getattr(self, name)) is not None:
+                try:
+                    Path(path).read_bytes()
+                except OSError as error:
+                    raise ValueError(
+                        f"{name} of the address of Redis cannot be read: {path}: {error.strerror}."
+                    ) from None
+        context = ssl.create_default_context()
+        try:
+            if self.cert_file is not None:
+                context.load_cert_chain(self.cert_file, self.key_file, NO_PASSWORD)
+        except ssl.SSLError:
+            raise ValueError(
+                "cert_file and key_file of the address of Redis must be a certificate and its own key, in PEM and without a password."
+            ) from None
+        try:
+            if self.ca_file is not None:
+                context.load_verify_locations(self.ca_file)
+        except ssl.SSLError:
+            raise ValueError(
+                f"ca_file of the address of Redis holds no certificates in PEM: {self.ca_file}."
+            ) from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +78,9 @@ class Address:
     places: tuple[Place, ...]
     master: str = ""
     database: int = 0
-    tls: bool = False
+    tls: Tls | None = None
     user: str | None = None
     password: str | None = field(default=None, repr=False)
-    ca_file: str | None = None
     sentinel_user: str | None = None
     sentinel_password: str | None = field(default=None, repr=False)
 
@@ -56,16 +100,15 @@ class Address:
         credentials, _, listed = parts.netloc.rpartition("@")
         user, colon, password = credentials.partition(":")
         master, database = _path(parts, kind)
-        parameters = _parameters(parts)
+        parameters = _parameters(parts, kind, scheme == "rediss")
         return cls(
             kind=kind,
             places=_places(listed, kind),
             master=master,
             database=database,
-            tls=scheme == "rediss",
+            tls=_tls(parameters) if scheme == "rediss" else None,
             user=unquote(user) or None,
             password=unquote(password) if colon else None,
-            ca_file=parameters.get("ca_file"),
             sentinel_user=parameters.get("sentinel_user"),
             sentinel_password=parameters.get("sentinel_password"),
         )
@@ -139,12 +182,27 @@ def _path(parts: SplitResult, kind: Kind) -> tuple[str, int]:
     return master, int(number)
 
 
-def _parameters(parts: SplitResult) -> dict[str, str]:
+def _parameters(parts: SplitResult, kind: Kind, tls: bool) -> dict[str, str]:
     given = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if unknown := sorted(given.keys() - PARAMETERS):
+    if unknown := sorted(given.keys() - TLS_PARAMETERS - SENTINEL_PARAMETERS):
+        known = ", ".join(sorted(TLS_PARAMETERS | SENTINEL_PARAMETERS))
         raise ValueError(
-            f"An address of Redis knows no {unknown[0]!r} behind the question mark, only {', '.join(sorted(PARAMETERS))}."
+            f"An address of Redis knows no {unknown[0]!r} behind the question mark, only {known}."
+        )
+    # Certificates for a connection in clear text are a mistake that nobody would notice.
+    if not tls and (files := sorted(given.keys() & TLS_PARAMETERS)):
+        raise ValueError(f"{files[0]} is for TLS: the address must begin with rediss.")
+    if kind != "sentinel" and (words := sorted(given.keys() & SENTINEL_PARAMETERS)):
+        raise ValueError(
+            f"{words[0]} is for sentinels: the address must begin with redis+sentinel or rediss+sentinel."
         )
     if parts.fragment:
         raise ValueError("An address of Redis has no '#'; in a password it is written %23.")
     return given
+
+
+def _tls(parameters: dict[str, str]) -> Tls:
+    tls = Tls(**{name: parameters[name] for name in TLS_PARAMETERS if parameters.get(name)})
+    if tls.key_file and not tls.cert_file:
+        raise ValueError("key_file belongs to a certificate: name it as cert_file.")
+    return tls

@@ -83,6 +83,11 @@ class Link:
     ) -> Link:
         """Connect, and check how Redis is set up; `volatile_ok`: it may keep nothing on disk. Raises: Unavailable, with a
         sentence that says what to change."""
+        if address.tls is not None:
+            try:
+                address.tls.check()
+            except ValueError as error:
+                raise Unavailable(str(error)) from None
         link = cls(address, name)
         try:
             await link._arrive(volatile_ok, wait_s)

@@ -26,7 +26,7 @@ from redis.exceptions import RedisError, ResponseError
 from holdfast_server.stores.base import Unavailable
 from holdfast_server.tasks import Tasks
 
-from .address import Address, Place, shown
+from .address import NO_PASSWORD, Address, Place, Tls, shown
 from .refusals import meaning, text_of
 
 CONNECT_S = 2.0  # to connect and to log in
@@ -45,8 +45,7 @@ class Login:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     database: int = 0
-    tls: bool = False
-    ca_file: str | None = None
+    tls: Tls | None = None
     name: str = ""
 
     @classmethod
@@ -57,7 +56,6 @@ class Login:
             password=address.password,
             database=address.database,
             tls=address.tls,
-            ca_file=address.ca_file,
             name=name,
         )
 
@@ -68,9 +66,19 @@ class Login:
             user=address.sentinel_user,
             password=address.sentinel_password,
             tls=address.tls,
-            ca_file=address.ca_file,
             name=name,
         )
+
+
+HINTS = {
+    False: "If that port is one with TLS, the address begins with rediss.",
+    True: "Is that a port with TLS, and does Redis trust this node's certificate (cert_file, key_file)?",
+}
+HUNG_UP = (
+    "reset by peer",
+    "Connection lost",
+    "closed by server",
+)  # as the redis package and the system say it
 
 
 class Plain(Connection):
@@ -96,7 +104,10 @@ def packed(*command: bytes | str | int) -> bytes:
 async def connection_to(place: Place, login: Login) -> Plain:
     """A connection that is logged in. Raises: Unavailable with a sentence."""
     host, port = place
-    security: dict[str, Any] = {"ssl_ca_certs": login.ca_file} if login.tls else {}
+    security: dict[str, Any] = {}
+    if (tls := login.tls) is not None:
+        files = {"ssl_ca_certs": tls.ca_file, "ssl_certfile": tls.cert_file, "ssl_keyfile": tls.key_file}
+        security = {**files, "ssl_password": NO_PASSWORD}
     connection = (Secure if login.tls else Plain)(
         host=host,
         port=port,
@@ -119,10 +130,11 @@ async def connection_to(place: Place, login: Login) -> Plain:
                 await _named(connection)
     except TimeoutError:
         connection.drop()
-        raise Unavailable(f"Redis at {shown(place)} does not answer.") from None
+        hint = f" {HINTS[True]}" if login.tls else ""
+        raise Unavailable(f"Redis at {shown(place)} does not answer.{hint}") from None
     except (RedisError, OSError) as error:
         connection.drop()
-        raise unreachable(place, error) from None
+        raise unreachable(place, error, HINTS[login.tls is not None]) from None
     except BaseException:
         connection.drop()
         raise
@@ -143,12 +155,15 @@ def is_reply(error: RedisError) -> bool:
     return isinstance(error, ResponseError) or error.status_code is not None
 
 
-def unreachable(place: Place, error: Exception) -> Unavailable:
-    """The sentence for a connection that cannot be made."""
+def unreachable(place: Place, error: Exception, hint: str = "") -> Unavailable:
+    """The sentence for a connection that cannot be made; with the hint where the server hung up without a word."""
     if isinstance(error, RedisError) and is_reply(error):
         return Unavailable(str(meaning(text_of(error))))
     why = str(error).strip() or type(error).__name__
-    return Unavailable(f"Redis at {shown(place)} cannot be reached: {why}")
+    hung_up = any(words in why for words in HUNG_UP)
+    return Unavailable(
+        f"Redis at {shown(place)} cannot be reached: {why}{f' {hint}' if hint and hung_up else ''}"
+    )
 
 
 class _Batch:
