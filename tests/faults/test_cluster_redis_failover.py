@@ -72,6 +72,7 @@ async def test_the_writer_is_dead(tmp_path, postgres_server):
         await rig.promote()
         scene.at(rig.replica)
         await worker.start()
+        scene.upstream.release()
         for talk in [*known, *counting, *unknown]:
             (reader,) = talk.readers
             await reader.until_end()
