@@ -72,7 +72,7 @@ async def test_a_whole_life_and_a_master_that_dies(tmp_path, postgres_server, ca
         shown = [len(talk.readers[0].text) for talk in others]
         scene.upstream.release()
         for talk, was in zip(others, shown, strict=True):
-            await until(lambda talk=talk, was=was: len(talk.readers[0].text) > was, "others stand still too")
+            await until(lambda talk=talk, was=was: len(talk.readers[0].text) > was, "others stand still too")  # type: ignore[misc]
         await rig.servers[lost].start()
         await rig.servers[lost].loaded()
         await scene.calm()
