@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from unittest.mock import AsyncMock
 
 import pytest
 
 from holdfast_server.stores.base import Owner
-from holdfast_server.stores.redis import tokens
 from holdfast_server.stores.redis.keys import prefix_of, tag_of
 from tests.support.journals import ANN, BOB
 from tests.support.redis_nodes import LEASE_S, Cluster, owners_apart, until
 from tests.support.redis_rig import RedisServer
-from tests.support.scribe import Held, cancelled, decision, key
+from tests.support.scribe import cancelled, decision, key
 
 pytestmark = [pytest.mark.needs("redis-server")]
 
@@ -92,52 +90,6 @@ async def test_the_limit_of_a_user_holds_on_all_nodes(cluster: Cluster) -> None:
     assert sum(map(len, rounds)) == 5
 
 
-async def test_the_limit_of_an_agent_holds_on_all_nodes(cluster: Cluster) -> None:
-    """Of an agent never more run than may, whoever asked and wherever; every way to end gives the token back."""
-    nodes = [await cluster.node(agents_max={"slow": 3}) for _ in range(2)]
-    for owner in owners_apart(6):
-        await asyncio.gather(
-            *(nodes[0].scribe.open(f"s{number}", owner=owner, agent="slow") for number in range(6))
-        )
-        await nodes[0].scribe.open("free", owner=owner)
-    rounds = await asyncio.gather(*(node.claims(50) for node in nodes))
-    agents = Counter(claim.log.record.agent for claims in rounds for claim in claims)
-    assert agents == {"slow": 3, "demo": 6}
-    slow = [
-        (node, claim)
-        for node, claims in zip(nodes, rounds, strict=True)
-        for claim in claims
-        if claim.log.record.agent == "slow"
-    ]
-    (one, first), (two, second), (three, third) = slow
-    await one.store.seal(first.log.key, cancelled())
-    await two.store.release(second)
-    held = Held(third, three.store.writer(third))
-    await held.begin()
-    await three.store.park(third, 0, held.wait())
-    got: list[str] = []
-    async with asyncio.timeout(10):
-        while len(got) < 3:
-            for node in nodes:
-                got += [claim.log.record.agent for claim in await node.claims(50)]
-            await asyncio.sleep(0.05)
-    assert got == ["slow"] * 3
-    await asyncio.sleep(LEASE_S)
-    assert not [claim for node in nodes for claim in await node.claims(50)]
-
-
-async def test_tokens_of_a_dead_node_come_back(cluster: Cluster) -> None:
-    """What a node held of an agent's limit is free when its leases are, and not before."""
-    one, two = [await cluster.node(agents_max={"slow": 1}) for _ in range(2)]
-    await one.scribe.open("s0", agent="slow")
-    await one.claim()
-    assert await two.store.claim() is None
-    await one.cut()
-    again = await two.claim()
-    assert again.claim.how == "first"
-    assert again.claim.term == 2
-
-
 async def test_who_waits_for_a_limit_does_not_spin(cluster: Cluster) -> None:
     """A node with nothing but what is at its limit waits, and is woken when there is room."""
     node = await cluster.node(owner_running_max=1, agents_max={"slow": 1})
@@ -177,23 +129,6 @@ async def test_a_draining_node_claims_nothing_and_counts_as_no_place_to_run(clus
     waiter.cancel()
     again = await cluster.node()
     assert (await again.claim()).key == key("r1")
-
-
-async def test_a_draining_node_keeps_no_token(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it had of an agent's limit, and has no use for, is others' at once, though there is something that wants it."""
-    monkeypatch.setattr(tokens, "SPARE_S", 3600.0)
-    one, two = [await cluster.node(agents_max={"slow": 1}) for _ in range(2)]
-    await one.scribe.open("s0", agent="slow")
-    held = await one.claim()
-    await two.scribe.open("s1", agent="slow")
-    await until(lambda: "slow" in one.store._claims._looks.need)
-    presence = one.store._claims._presence
-    for look in ("_tend", "_ticked"):
-        monkeypatch.setattr(presence, look, AsyncMock())  # no look at the shards brings it about
-    await one.store.drain()
-    await held.begin()
-    await held.complete()
-    assert (await two.claim()).key == key("s1")
 
 
 async def test_free_slots_of_all_nodes_count(cluster: Cluster) -> None:

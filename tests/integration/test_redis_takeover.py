@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from holdfast_protocol import events as ev
-from holdfast_server.stores.base import Fenced, Unavailable
+from holdfast_server.stores.base import Fenced, StorageFull, Unavailable
 from holdfast_server.stores.redis import follow
 from holdfast_server.stores.redis.keys import prefix_of, tag_of
 from holdfast_server.stores.redis.link import Link
@@ -70,11 +71,16 @@ async def test_what_a_dead_node_ran_is_taken(cluster: Cluster, redis_server: Red
     held = [await running(one, owner=owner) for owner in owners_apart(4)]
     held[0].say("so far")
     await held[0].writer.flush()
+    await until(lambda: len(two.store._claims.members) == 2)
     await one.cut()
     cut = time.monotonic()
     assert await two.store.claim() is None
-    taken = [await two.claim() for _ in held]
+    with structlog.testing.capture_logs() as lines:
+        taken = [await two.claim() for _ in held]
+        await until(lambda: len(two.store._claims.members) == 1)
     assert time.monotonic() - cut < TAKEOVER_S + SLOW_S
+    gone = [line for line in lines if line["event"] == "a node is gone"]
+    assert [(line["node"], line["log_level"]) for line in gone] == [(one.store._claims._node, "info")]
     assert {(again.claim.how, again.claim.term) for again in taken} == {("recovered", 2)}
     assert {again.key for again in taken} == {old.key for old in held}
     again = next(again for again in taken if again.key == held[0].key)
@@ -281,6 +287,33 @@ async def test_a_stray_claim_goes_back_while_another_node_looks(
     again = await two.claim()
     assert (again.key, again.claim.how) == (key("stray"), "first")
     assert await field(redis_server, again, "deaths") == b"0"
+
+
+async def test_a_node_that_starts_while_redis_is_full_takes_over(
+    cluster: Cluster, redis_server: RedisServer
+) -> None:
+    """With no memory left a node starts, and shows what is there; what a dead node ran waits without harm, and goes on when
+    there is room."""
+    one = await cluster.node()
+    held = await running(one)
+    held.say("before")
+    await held.writer.flush()
+    await redis_server.do("CONFIG", "SET", "maxmemory", "1")
+    try:
+        two = await cluster.node()
+        log = await two.store.log(held.key)
+        assert text_of(log) == "before"
+        await one.cut()
+        await until(lambda: not log.lease)
+        with pytest.raises(StorageFull):
+            await two.store.claim()
+    finally:
+        await redis_server.do("CONFIG", "SET", "maxmemory", "0")
+    again = await two.claim()
+    assert (again.key, again.claim.how, again.claim.term) == (held.key, "recovered", 2)
+    assert await field(redis_server, again, "deaths") == b"1"
+    await again.begin()
+    await again.complete()
 
 
 async def said(output: asyncio.StreamReader, *words: bytes) -> bytes:

@@ -248,21 +248,33 @@ class Claims:
         self, plan: Sequence[tuple[int, int]], rows: list[ClaimRow], *, alone: bool
     ) -> StoreError | None:
         """One call to each shard of the plan; what went wrong in any of them."""
-        book = self._book
+        with self._tokens.lent() as (spends, beside):
+            answers = await self._call_claims(plan, alone=alone, tokens=(spends, beside))
+            return self._granted(plan, answers, rows)
+
+    async def _call_claims(
+        self, plan: Sequence[tuple[int, int]], *, alone: bool, tokens: tuple[list[str | int], list[str | int]]
+    ) -> list[Any]:
+        """Make the calls; the first may use the tokens that are spare, the others none."""
+        book, lease_ms = self._book, self._fleet.lease_ms
         calls = []
         for place, (shard, count) in enumerate(plan):
             nonces = ",".join(self._nonce() for _ in range(count))
-            terms = self._terms(spend=place == 0)
-            lease_ms = self._fleet.lease_ms
+            terms = self._terms(tokens[place > 0])
             calls.append(Call("claim", TAGS[shard], (self._node, lease_ms, int(alone), nonces, *terms)))
             book.flights[shard] += 1
             book.begun[shard] += 1
-        error: StoreError | None = None
         try:
-            answers = await self._link.call_many(calls)
+            return await self._link.call_many(calls)
         finally:
             for shard, _ in plan:
                 book.flights[shard] -= 1
+
+    def _granted(
+        self, plan: Sequence[tuple[int, int]], answers: Sequence[Any], rows: list[ClaimRow]
+    ) -> StoreError | None:
+        """Note what was claimed, and what is left there; what went wrong in any of the calls."""
+        error: StoreError | None = None
         for (shard, _), answer in zip(plan, answers, strict=True):
             if isinstance(answer, StoreError):
                 error = answer
@@ -271,8 +283,8 @@ class Claims:
             got, look = answer
             for fields in got:
                 row = _row(fields)
-                book.add(shard, row)
-                self._tokens.use(row.agent)
+                self._book.add(shard, row)
+                self._tokens.spend(row.agent)
                 self._times.append(asyncio.get_running_loop().time())
                 rows.append(row)
             self._looks.seen(shard, look)
@@ -310,9 +322,10 @@ class Claims:
             self._tokens.came_back(body[1:].decode(errors="replace"))
             self._looks.wake()
 
-    def _terms(self, *, spend: bool = True) -> list[str | int]:
+    def _terms(self, tokens: Sequence[str | int] | None = None) -> list[str | int]:
+        """With these tokens; None: those of a look."""
         now: str | int = "" if self._now_ms is None else self._now_ms()
-        return [now, self._most, self._low_ms, *self._tokens.terms(spend=spend)]
+        return [now, self._most, self._low_ms, *(self._tokens.terms() if tokens is None else tokens)]
 
     # -- tokens, and the solo lane ---------------------------------------------------------------------------
 

@@ -72,19 +72,19 @@ F('others', function(T, a)
   return out
 end, {'no-writes'})
 
--- node seq lease agent count most: this node wants to have so many tokens of the agent from now on; how many it has. -1: a
--- later call came first.
+-- node seq lease agent has wants most: this node has so many tokens of the agent, and wants to have so many from now on; how
+-- many it has then. -1: a later call came first.
 F('tokens', function(T, a)
-  local node, seq, lease, agent, count, most = unpack(a)
+  local node, seq, lease, agent, has, wants, most = unpack(a)
   if late(T, node, seq) then
     return -1
   end
   local now = N.awake(T, 'beat', lease)
-  count, most = tonumber(count), tonumber(most)
-  local name = agent .. '/' .. node
+  local count, name = tonumber(has), agent .. '/' .. node
   local had = tonumber(redis.call('HGET', T .. ':agents', name) or '0')
-  if count > had then
-    count = math.max(had, math.min(count, most - others(T, node, agent)))
+  if tonumber(wants) > count then
+    -- By what the node says, not by what stands here: an answer that was lost may have given what the node does not use.
+    count = math.max(count, math.min(tonumber(wants), tonumber(most) - others(T, node, agent)))
   end
   redis.call('ZADD', T .. ':beat', 'GT', J.int(now + tonumber(lease)), node)
   redis.call('HSET', T .. ':agents', name, J.int(count))

@@ -138,7 +138,8 @@ local function grant(T, K, node, nonce, alone)
 end
 
 -- node lease alone nonces now most low agent tokens...: as many claims as there are nonces (joined by commas), then a look.
--- alone: only one whose holders died, for a node that runs nothing.
+-- alone: only one whose holders died, for a node that runs nothing. Not 'allow-oom', though it would need no room: what is claimed
+-- while nothing can be appended holds a slot and spends its total time, and may fail of that; in the queue it only waits.
 F('claim', function(T, a)
   local node, lease, alone = a[1], a[2], a[3] == '1'
   local terms, out, dangling = Q.terms(a, 5), {}, 0

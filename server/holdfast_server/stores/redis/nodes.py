@@ -186,6 +186,10 @@ class Presence:
         flat = await self._link.call(
             "beat", FLEET, fleet.node, fleet.numbered(), fleet.lease_ms, row, *self._tokens.had()
         )
+        here = {node.decode() for node in flat[::2]}
+        for gone in self.members:
+            if gone.node not in here and gone.node != fleet.node:
+                log.info("a node is gone", node=gone.node, name=gone.name, running=gone.running)
         self.members = [member for text in flat[1::2] if (member := _member(text)) is not None]
 
     async def _beaten(self) -> bool:

@@ -1,15 +1,18 @@
 """What nodes share beyond one shard: how many of an agent run in all of them, and who makes room for one that must run alone.
 
 A token is the right to run one more of an agent that has a limit. It is taken before the claim, kept while the claim is
-held, and given back after; Redis keeps how many each node has, and a node whose heartbeat has ended has none. Every call
-says the whole number, and calls are numbered, so that one that was lost or comes late does no harm.
+asked for and held, and given back after; Redis keeps how many each node has, and a node whose heartbeat has ended has none.
+Every call says the whole number, and calls are numbered, so that one that was lost or comes late does no harm.
+
+Redis never counts fewer for a node than the node has: it hears of more before the node does, and of fewer after.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from holdfast_server.stores.base import StoreError
@@ -60,32 +63,54 @@ class Tokens:
         self._fleet = fleet
         self._used: Counter[str] = Counter()
         self._spare: Counter[str] = Counter()
-        self._asked: Counter[str] = Counter()  # calls for more that are under way
+        self._lent: Counter[str] = Counter()  # to a claim that is under way
+        self._asked: set[str] = set()  # a call for more is under way
         self._spare_since: dict[str, float] = {}
         self._full_until: dict[str, float] = {}
 
-    def terms(self, *, spend: bool = True) -> list[str | int]:
-        """For a call: each agent with a limit, and how many of it may be claimed there: 0 if there may be tokens to get,
-        -1 if there are none. What is spare is for one call only; the others do not `spend`."""
-        out: list[str | int] = []
-        now = asyncio.get_running_loop().time()
-        for agent in self.limits:
-            spare = self._spare[agent] if spend else 0
-            out += [agent, spare or (-1 if self._full_until.get(agent, 0.0) > now else 0)]
-        return out
+    def terms(self) -> list[str | int]:
+        """For a look: each agent with a limit, and how many of it could be claimed: 0 if there may be tokens to get, -1 if
+        there are none."""
+        return [
+            item
+            for agent in self.limits
+            for item in (agent, self._spare[agent] + self._lent[agent] or self._none(agent))
+        ]
+
+    @contextmanager
+    def lent(self) -> Iterator[tuple[list[str | int], list[str | int]]]:
+        """The terms of the call that may use what is spare, and of those beside it that may not; one claim at a time. Until
+        this is left, with every answer in or lost, what is lent is not spare, so that nobody gives it back; `spend` takes from
+        it, and the rest is spare again. A claim whose answer was lost spends none: nothing of it runs here, and it goes back."""
+        spends = [item for agent in self.limits for item in (agent, self._spare[agent] or self._none(agent))]
+        beside = [item for agent in self.limits for item in (agent, self._none(agent))]
+        lent, self._spare = self._spare, Counter()
+        self._lent.update(lent)
+        try:
+            yield spends, beside
+        finally:
+            left, self._lent = self._lent, Counter()
+            self._spare.update(left)
+
+    def _none(self, agent: str) -> int:
+        """-1 if there are no tokens to get now, as far as is known; else 0."""
+        return -1 if self._full_until.get(agent, 0.0) > asyncio.get_running_loop().time() else 0
 
     def had(self) -> list[str | int]:
-        """Each agent and how many this node has, or may have."""
-        return [item for agent in self.limits for item in (agent, self._count(agent) + self._asked[agent])]
+        """Each agent and how many this node has. Those for which more is asked are left out: that call says it, and whatever
+        its outcome, no other may say more or less."""
+        return [
+            item for agent in self.limits if agent not in self._asked for item in (agent, self._count(agent))
+        ]
 
     def missing(self, agent: str) -> bool:
         """Whether it makes sense to ask for one."""
-        now = asyncio.get_running_loop().time()
         return (
             agent in self.limits
             and not self._spare[agent]
-            and not self._asked[agent]
-            and self._full_until.get(agent, 0.0) <= now
+            and not self._lent[agent]
+            and agent not in self._asked
+            and not self._none(agent)
         )
 
     async def shut(self) -> frozenset[str]:
@@ -101,14 +126,16 @@ class Tokens:
         )
 
     async def take(self, agent: str, count: int) -> bool:
-        """Get up to `count` more; whether any is spare now."""
-        self._asked[agent] += count
+        """Get up to `count` more; whether any is spare now. Nothing is asked where somebody asks already."""
+        if agent in self._asked:
+            return False
+        self._asked.add(agent)
         try:
-            has = await self._say(agent, self._count(agent) + self._asked[agent])
+            has = await self._say(agent, more=count)
         except StoreError:
             has = -1
         finally:
-            self._asked[agent] -= count
+            self._asked.discard(agent)
         got = has - self._count(agent)
         loop = asyncio.get_running_loop()
         if got > 0:
@@ -118,8 +145,14 @@ class Tokens:
             self._full_until[agent] = loop.time() + FULL_S
         return got > 0
 
+    def spend(self, agent: str) -> None:
+        """The claim that is under way got one of these: what it was lent is used."""
+        if agent in self.limits:
+            self._used[agent] += 1
+            self._lent[agent] = max(0, self._lent[agent] - 1)
+
     def use(self, agent: str) -> None:
-        """A claim used one."""
+        """One is held again that had been let go."""
         if agent in self.limits:
             self._used[agent] += 1
             self._spare[agent] = max(0, self._spare[agent] - 1)
@@ -136,21 +169,24 @@ class Tokens:
         self._full_until.pop(agent, None)
 
     async def settle(self, wanted: frozenset[str]) -> None:
-        """Give back what is spare and not wanted here, or was not used for long."""
+        """Give back what is spare and not wanted here, or was not used for long; not while more is asked for, whose answer
+        is by what this node had."""
         now = asyncio.get_running_loop().time()
         for agent, spare in list(self._spare.items()):
-            if spare and (agent not in wanted or self._spare_since[agent] + SPARE_S <= now):
+            if not spare or agent in self._asked:
+                continue
+            if agent not in wanted or self._spare_since[agent] + SPARE_S <= now:
                 self._spare[agent] = 0
                 try:
-                    await self._say(agent, self._count(agent) + self._asked[agent])
+                    await self._say(agent)
                 except StoreError:
                     continue  # the next heartbeat says it
 
     def _count(self, agent: str) -> int:
-        return self._used[agent] + self._spare[agent]
+        return self._used[agent] + self._spare[agent] + self._lent[agent]
 
-    async def _say(self, agent: str, count: int) -> int:
-        fleet = self._fleet
+    async def _say(self, agent: str, *, more: int = 0) -> int:
+        fleet, has = self._fleet, self._count(agent)
         return int(
             await fleet.link.call(
                 "tokens",
@@ -159,7 +195,8 @@ class Tokens:
                 fleet.numbered(),
                 fleet.lease_ms,
                 agent,
-                count,
+                has,
+                has + more,
                 self.limits[agent],
             )
         )
