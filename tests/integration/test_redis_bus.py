@@ -11,6 +11,7 @@ import structlog
 from holdfast_server.stores.base import Unavailable
 from holdfast_server.stores.redis.address import Address
 from holdfast_server.stores.redis.link import Link
+from holdfast_server.stores.redis.store import RedisStore
 from tests.support.redis_links import linked, until
 from tests.support.redis_rig import RedisServer
 
@@ -98,6 +99,35 @@ async def test_gap_after_a_restart(tmp_path: Path) -> None:
         )
 
 
+async def test_an_outage_is_told_once(tmp_path: Path) -> None:
+    """However often the connection of messages is tried again while Redis is away, one line says so and why, and one that it is
+    back."""
+    async with RedisServer(tmp_path) as redis, linked(redis.url) as link:
+        ear = Ear(link)
+        await link.subscribe("hf:all")
+        with structlog.testing.capture_logs() as said:
+
+            def lines(level: str) -> list[str | None]:
+                events = ("redis bus is interrupted", "redis bus is back")
+                return [
+                    line.get("reason")
+                    for line in said
+                    if line["event"] in events and line["log_level"] == level
+                ]
+
+            await redis.kill()
+            await until(lambda: len(lines("debug")) >= 4)
+            assert lines("info") == []
+            await redis.start()
+            await until(lambda: ear.gaps == 1)
+        told = lines(
+            "warning"
+        )  # that it was lost, that it cannot be had, perhaps that it still reads its data
+        assert told
+        assert len(set(told)) == len(told)
+        assert len(lines("info")) == 1
+
+
 async def test_silence_is_noticed(redis_server: RedisServer) -> None:
     """A Redis that stands still is found out without any message, and heard again afterwards, with a gap."""
     async with linked(redis_server.url) as link:
@@ -133,6 +163,28 @@ async def test_settings_are_refused(
         assert str(caught.value).count("\n") == 0
     finally:
         await redis_server.do("CONFIG", "SET", name, read[1])
+
+
+@pytest.mark.parametrize("setting", [("appendfsync", "everysec"), ("appendonly", "no")])
+async def test_power_is_promised_only_where_it_is_kept(
+    redis_server: RedisServer, setting: tuple[str, str]
+) -> None:
+    """With `durability = "power"` a node does not start on a Redis that acknowledges before it has written to disk; without,
+    and where Redis does both, it does."""
+    address = Address.parse(redis_server.url)
+    await redis_server.do("CONFIG", "SET", "appendfsync", "always")
+    try:
+        store = RedisStore(redis_server.url, durability="power")
+        await store.start()
+        await store.close()
+        await redis_server.do("CONFIG", "SET", *setting)
+        with pytest.raises(Unavailable, match="appendfsync to always") as caught:
+            await RedisStore(redis_server.url, durability="power", volatile_ok=True).start()
+        assert str(caught.value).count("\n") == 0
+        await (await Link.connect(address, name="test", volatile_ok=True)).close()
+    finally:
+        await redis_server.do("CONFIG", "SET", "appendonly", "yes")
+        await redis_server.do("CONFIG", "SET", "appendfsync", "everysec")
 
 
 async def test_settings_that_are_accepted(redis_server: RedisServer) -> None:

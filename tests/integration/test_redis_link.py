@@ -11,7 +11,7 @@ from holdfast_server.stores.base import StorageFull, StoreError, Unavailable
 from holdfast_server.stores.redis.address import Address
 from holdfast_server.stores.redis.link import Call, Faulty, Link, RefusedByFunction
 from holdfast_server.stores.redis.wire import COMMAND_S
-from tests.support.redis_links import failure, linked, until, works_again
+from tests.support.redis_links import LIBRARY, NAME, failure, linked, until, works_again
 from tests.support.redis_rig import RedisServer
 
 pytestmark = [pytest.mark.needs("redis-server")]
@@ -151,7 +151,8 @@ async def test_slow_script(tmp_path: Path) -> None:
 
 
 async def test_full(redis_server: RedisServer) -> None:
-    """A full Redis refuses writes with StorageFull, reads go on, and the trouble says what to do."""
+    """A full Redis refuses writes with StorageFull, and functions that it has not; reads go on, and the trouble says what to
+    do."""
     async with linked(redis_server.url) as link:
         await link.call("add", "{h1}", 4)
         await redis_server.do("CONFIG", "SET", "maxmemory", "1")
@@ -161,6 +162,12 @@ async def test_full(redis_server: RedisServer) -> None:
             assert link.trouble is not None
             assert "maxmemory" in link.trouble
             assert await link.call("sum", "{h1}") == b"4"
+            await link.load(LIBRARY.source, LIBRARY.name)  # they are there: nothing is written
+            async with linked(redis_server.url) as other:
+                assert await other.call("sum", "{h1}") == b"4"
+            with pytest.raises(StorageFull, match="maxmemory"):
+                await link.load(LIBRARY.source.replace(NAME, "holdfast_new"), "holdfast_new")
+            await link.load(LIBRARY.source, LIBRARY.name)
         finally:
             await redis_server.do("CONFIG", "SET", "maxmemory", "0")
         assert await link.call("add", "{h1}", 0) == 4

@@ -267,10 +267,19 @@ class Accepted:
     def __init__(self) -> None:
         self.rows: dict[Key, tuple[Record, ev.Accepted] | None] = {}
 
-    async def accept(self, record: Record, accepted: ev.Accepted) -> bool:
+        self.marks: dict[Key, int] = {}
+
+    async def accept(self, record: Record, accepted: ev.Accepted) -> int:
         new = record.key not in self.rows
         self.rows.setdefault(record.key, (record, accepted))
-        return new
+        self.marks[record.key] = self.marks.get(record.key, 0) + 1
+        return self.marks[record.key] if new else 0
+
+    async def take_back(self, key: Key, mark: int) -> bool:
+        if self.marks[key] != mark:
+            return False
+        await self.forget([key])
+        return True
 
     async def of(self, key: Key) -> tuple[Record, ev.Accepted] | None:
         return self.rows.get(key)

@@ -161,6 +161,24 @@ class ClusterRig(Rig):
         for server in [self.servers[to], *(other for other in self.servers if other is not self.servers[to])]:
             await server.do("CLUSTER", "SETSLOT", slot, "NODE", target)
 
+    async def cut_off(self, number: int, to: int) -> None:
+        """This server and the others know nothing of each other any more, and another has taken its slots. Clients reach all."""
+        lost = self.servers[number]
+        others = [server for server in self.servers if server is not lost]
+        name = await lost.do("CLUSTER", "MYID")
+        slots = [line for line in _myself(await lost.do("CLUSTER", "NODES")) if line][0][8:]  # noqa: RUF015
+        for other in others:
+            await lost.do("CLUSTER", "FORGET", await other.do("CLUSTER", "MYID"))
+            await other.do("CLUSTER", "FORGET", name)
+        for part in slots:
+            first, _, last = part.partition("-")
+            await self.servers[to].do("CLUSTER", "ADDSLOTSRANGE", first, last or first)
+        for other in others:
+            await again(
+                lambda asked=other: asked.do("CLUSTER", "INFO"),  # type: ignore[misc]
+                lambda said: b"slots_ok:16384" in said,
+            )
+
     async def _set_up(self) -> None:
         self.servers = [
             await self._server(

@@ -25,6 +25,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from holdfast_client import connect
@@ -198,19 +199,15 @@ class Scene:
         reader: type[Reader] = Reader,
         **asked: Any,
     ) -> list[Talk]:
-        """So many requests, each of another user, through one node after the other, and read through
-        each (through those of `read`). `script`: what
-        the upstream says; None where `asked` names another agent."""
+        """So many requests, each of another user, through one node after the other, and read through each (through those of
+        `read`). `script`: what the upstream says; None where `asked` names another agent."""
         nodes = list(through) or list(range(len(self.cluster.nodes)))
         talks = []
         for turn in range(count):
             self._number += 1
             talk = Talk(USERS[self._number % len(USERS)], None)
             if script is not None:
-                talk.script = Script(
-                    **{name: getattr(script, name) for name in script.__struct_fields__}
-                    | {"seed": self._number}
-                )
+                talk.script = msgspec.structs.replace(script, seed=self._number)
                 self.upstream.script(talk.script, talk.request_id)
             desk = await self.desk(nodes[turn % len(nodes)], talk.key.user)
             await desk.client.submit("Go on.", request_id=talk.request_id, follow=False, **asked)

@@ -123,6 +123,9 @@ class EmbeddedStore:
         for journal in restored.logs:
             journals.add(journal, restored.first_seq[journal.number])
             journals.ready.hint(journal)
+        lost = sum(journal.status == "running" and not journal.released for journal in restored.logs)
+        if lost:
+            log.info("answers that the last end of the server cut off are taken up again", answers=lost)
         journals.next_seq, journals.next_number = restored.next_seq, restored.next_number
         for key, state in restored.late:
             for account in state.accounts:

@@ -12,11 +12,11 @@ from holdfast_server.stores.redis.source import assembled, library, prefix_of
 
 SHOWN = [
     ("redis://host", "redis://host:6379/0"),
-    ("redis://host:1/3", "redis://host:1/3"),
-    ("rediss://:sw%2Fordfish@[::1]:7/2?ca_file=/x.pem", "rediss://:***@[::1]:7/2"),
+    ("redis://host:1/0", "redis://host:1/0"),
+    ("rediss://:sw%2Fordfish@[::1]:7/00?ca_file=/x.pem", "rediss://:***@[::1]:7/0"),
     ("redis://ann:swordfish@host", "redis://ann:***@host:6379/0"),
-    ("redis+sentinel://ann:swordfish@a,b:5/main/1?sentinel_password=swordfish",
-     "redis+sentinel://ann:***@a:26379,b:5/main/1"),
+    ("redis+sentinel://ann:swordfish@a,b:5/main?sentinel_password=swordfish",
+     "redis+sentinel://ann:***@a:26379,b:5/main/0"),
     ("redis+cluster://a:1,b", "redis+cluster://a:1,b:6379"),
 ]  # fmt: skip
 
@@ -32,10 +32,10 @@ def test_addresses(text: str, shown: str) -> None:
 def test_parts_of_an_address() -> None:
     """What is percent-encoded is decoded, and each part is where it belongs."""
     address = Address.parse(
-        "rediss+sentinel://ann:p%40ss@a,[::1]:5/main/1?sentinel_user=bob&sentinel_password=q"
+        "rediss+sentinel://ann:p%40ss@a,[::1]:5/main/0?sentinel_user=bob&sentinel_password=q"
     )
     assert address.places == (("a", 26379), ("::1", 5))
-    assert (address.kind, address.master, address.database, address.tls) == ("sentinel", "main", 1, Tls())
+    assert (address.kind, address.master, address.database, address.tls) == ("sentinel", "main", 0, Tls())
     assert (address.user, address.password) == ("ann", "p@ss")
     assert (address.sentinel_user, address.sentinel_password) == ("bob", "q")
     assert address.secrets == ("p@ss", "q")
@@ -62,6 +62,8 @@ WRONG = [
     "rediss://ann:swordfish@host?sentinel_user=bob",
     "redis+sentinel://ann:swordfish@host",
     "redis+cluster://ann:swordfish@host/1",
+    "redis://ann:swordfish@host/1",
+    "redis+sentinel://ann:swordfish@host/main/15",
     "redis+cluster://" + ",".join(["h"] * 65),
 ]
 
@@ -74,6 +76,16 @@ def test_wrong_addresses(text: str) -> None:
     said = str(caught.value)
     assert said.endswith(".")
     assert "fish" not in said
+
+
+def test_another_database_is_no_place_of_its_own() -> None:
+    """Two deployments on one Redis would hear each other's messages: the refusal says why, and what to do."""
+    for text in ("redis://host/1", "redis+sentinel://host/main/1"):
+        with pytest.raises(
+            ValueError,
+            match="messages in Redis know no databases, so give each deployment a Redis of its own",
+        ):
+            Address.parse(text)
 
 
 def test_library_is_named_by_what_it_is() -> None:

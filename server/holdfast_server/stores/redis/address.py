@@ -4,6 +4,7 @@
     redis+sentinel://host:26379,host2/mymaster/0
     redis+cluster://host:6379,host2:6379
 
+The number behind the host is that of a database, and always 0: deployments that shared a Redis would hear each other.
 `rediss+sentinel` and `rediss+cluster` are the same over TLS. Behind `?`: for TLS `ca_file` (certificates to trust beside
 the machine's own), `cert_file` and `key_file` (what this node shows to a server that asks, as Redis does by default); for
 sentinels that ask for credentials of their own `sentinel_user` and `sentinel_password`.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 Kind = Literal["single", "sentinel", "cluster"]
@@ -77,7 +78,7 @@ class Address:
     kind: Kind
     places: tuple[Place, ...]
     master: str = ""
-    database: int = 0
+    database: ClassVar[int] = 0
     tls: Tls | None = None
     user: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -99,13 +100,12 @@ class Address:
         kind = KINDS[flavour]
         credentials, _, listed = parts.netloc.rpartition("@")
         user, colon, password = credentials.partition(":")
-        master, database = _path(parts, kind)
+        master = _path(parts, kind)
         parameters = _parameters(parts, kind, scheme == "rediss")
         return cls(
             kind=kind,
             places=_places(listed, kind),
             master=master,
-            database=database,
             tls=_tls(parameters) if scheme == "rediss" else None,
             user=unquote(user) or None,
             password=unquote(password) if colon else None,
@@ -162,8 +162,8 @@ def _places(listed: str, kind: Kind) -> tuple[Place, ...]:
     return places
 
 
-def _path(parts: SplitResult, kind: Kind) -> tuple[str, int]:
-    """The master's name and the database."""
+def _path(parts: SplitResult, kind: Kind) -> str:
+    """The master's name. Messages reach every database of a server, so there may be only one: see bus.py."""
     said = [unquote(part) for part in parts.path.split("/")[1:]]
     if said and said[-1] == "":
         said.pop()
@@ -179,7 +179,12 @@ def _path(parts: SplitResult, kind: Kind) -> tuple[str, int]:
         raise ValueError("Behind the host, an address of Redis has only the number of a database, as in /0.")
     if kind == "cluster" and int(number) != 0:
         raise ValueError("A Redis Cluster has only database 0: leave the number out.")
-    return master, int(number)
+    if int(number) != 0:
+        raise ValueError(
+            f"In an address of Redis the database is 0, not {int(number)}: messages in Redis know no databases, so give each "
+            "deployment a Redis of its own."
+        )
+    return master
 
 
 def _parameters(parts: SplitResult, kind: Kind, tls: bool) -> dict[str, str]:

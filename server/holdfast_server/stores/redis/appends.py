@@ -1,6 +1,7 @@
-"""The commit loop: what the writers of this node's claims have put goes to Redis, all of one turn in one pipeline.
+"""The commit loops: what the writers of this node's claims have put goes to Redis, all of one turn in one pipeline per server.
 
-The pipeline in flight is the window: while one runs, dirty writers collect, and what each has put meanwhile is merged. A
+The pipeline in flight is the window: while one runs, dirty writers collect, and what each has put meanwhile is merged. Servers
+do not wait for each other (lanes.py), and of one journal one call is under way at a time. A
 call whose outcome is not known is made again, the same to the byte, until Redis says what became of it: it recognises what
 it holds already. After a failover the store may hold less than this node has shown: the node writes the rest again under the
 same ids, so no reader sees a difference.
@@ -9,7 +10,6 @@ same ids, so no reader sees a difference.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,7 +18,7 @@ import structlog
 
 from holdfast_protocol.errors import IllegalEvent
 from holdfast_server.stores.base import Change, Claim, Fenced, JournalSealed, StoreError, Unavailable
-from holdfast_server.stores.commits import BATCH_BYTES_MAX, RETRY_FIRST_S, RETRY_MAX_S, TROUBLE_S
+from holdfast_server.stores.commits import BATCH_BYTES_MAX, RETRY_FIRST_S, RETRY_MAX_S
 from holdfast_server.stores.log import Log
 from holdfast_server.stores.packed import size_of
 from holdfast_server.stores.writer import Writer
@@ -27,6 +27,8 @@ from holdfast_server.tasks import Tasks
 from .calls import Calls
 from .ends import Ends
 from .follow import Follow
+from .keys import tag_of
+from .lanes import Lane, Lanes
 from .link import Call
 from .pens import Flight, Pen
 from .rows import beside, effect, encoded_events, end_of, entries_of, whole_fields
@@ -52,16 +54,11 @@ class Appends:
         self._shelf = shelf
         self._follow = follow
         self._node = node
-        self._pace = pace
-        self._formed_at = 0.0
         self._tasks = Tasks("redis-appends")
+        self._lanes: Lanes[Pen | Writer] = Lanes(calls.server_of, self._round, pace, self._tasks)
         self._pens: dict[Log, Pen] = {}  # strong: what this node writes stays in its memory
         self._ends = Ends(shelf)
-        self._dirty: deque[Pen | Writer] = deque()
-        self._running = False
         self._closing = False
-        self._refusal: tuple[float, str] | None = None
-        self._idle: list[asyncio.Future[None]] = []
         self.ended: Callable[[Claim], None] = lambda _: None  # told of each claim that is over
         self.end_again: Callable[[Log], Awaitable[None]]  # ends from outside what this log ended with
         follow.repair = self.repair
@@ -70,9 +67,7 @@ class Appends:
     @property
     def trouble(self) -> str | None:
         """Why Redis did not take the last append; None if it did, or if that was so long ago that it should be tried."""
-        if self._refusal is None or asyncio.get_running_loop().time() > self._refusal[0] + TROUBLE_S:
-            return None
-        return self._refusal[1]
+        return self._lanes.trouble
 
     # -- claims ----------------------------------------------------------------------------------------------
 
@@ -152,7 +147,7 @@ class Appends:
         journal = pen.claim.log
         return not (journal.sealed or journal.erased) and journal.term == pen.claim.term
 
-    # -- the loop --------------------------------------------------------------------------------------------
+    # -- the loops -------------------------------------------------------------------------------------------
 
     def _put(self, writer: Writer) -> None:
         pen = self._pens.get(writer.log)
@@ -160,54 +155,40 @@ class Appends:
             self._queue(pen)
         else:
             writer.queued = True
-            self._dirty.append(writer)
-            self._start()
+            self._lanes.put(self._lanes.of(tag_of(writer.log.key.owner)), writer)
 
     def _queue(self, pen: Pen) -> None:
         if not pen.writer.queued:
             pen.writer.queued = True
-            self._dirty.append(pen)
-            self._start()
+            self._lanes.put(self._lane(pen), pen)
 
-    def _start(self) -> None:
-        if not self._running:
-            self._running = True
-            asyncio.get_running_loop().call_soon(lambda: self._tasks.start(self._run(), "append"))
+    def _lane(self, pen: Pen) -> Lane[Pen | Writer]:
+        """Where it waits: while something of it is under way behind that, wherever its slot is now."""
+        return pen.lane or self._lanes.of(pen.place.tag)
 
     async def close(self) -> None:
         """Write what was put, if Redis takes it soon; then refuse."""
-        if self._running:
-            idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._idle.append(idle)
-            await asyncio.wait([idle], timeout=CLOSE_S)
+        await self._lanes.idle(CLOSE_S)
         self._closing = True
         await self._tasks.close()
         for pen in list(self._pens.values()):
             self._give_up(pen, Unavailable("The store is closed."))
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while self._dirty:
-                wait_s = self._formed_at + self._pace() - loop.time()
-                if wait_s > 0:
-                    await asyncio.sleep(wait_s)
-                self._formed_at = loop.time()
-                await self._round()
-        finally:
-            self._running = False
-            _answer(self._idle, None)
-
-    async def _round(self) -> None:
+    async def _round(self, lane: Lane[Pen | Writer]) -> None:
+        """Send what waits in this lane, and take in what came of it."""
         pens: list[Pen] = []
         calls: list[Call] = []
         asked: set[Pen] = set()
         size = 0
-        while self._dirty and size < BATCH_BYTES_MAX:
-            pen = self._dirty.popleft()
+        while lane.dirty and size < BATCH_BYTES_MAX:
+            pen = lane.dirty.popleft()
             if isinstance(pen, Writer):
                 pen.queued = False
                 pen.fail(self._end_of(pen.log))
+                continue
+            if (home := self._lane(pen)) is not lane:
+                lane.refusal = None  # it is not asked any more
+                self._lanes.put(home, pen)
                 continue
             pen.writer.queued = False
             if pen in asked:
@@ -216,16 +197,27 @@ class Appends:
             size += pen.writer.waiting_bytes + (size_of(pen.claim.log) if pen.restoring else 0)
             call = self._call(pen)
             if call is not None:
+                pen.lane = lane
                 pens.append(pen)
                 calls.append(call)
+        try:
+            await self._through(lane, pens, calls)
+        finally:
+            for pen in pens:
+                pen.lane = None
+
+    async def _through(self, lane: Lane[Pen | Writer], pens: list[Pen], calls: list[Call]) -> None:
         answers = await self._calls.many(calls)
         ended: list[tuple[Pen, Any]] = []
         for pen, call, answer in zip(pens, calls, answers, strict=True):
             if self._pens.get(pen.claim.log) is not pen:
                 continue
             if isinstance(answer, StoreError):
-                self._refused(pen, answer)
-            elif not self._settle(pen, call, answer):
+                lane.refused(str(answer))
+                self._refused(pen)
+                continue
+            lane.refusal = None
+            if not self._settle(pen, call, answer):
                 ended.append((pen, answer))
         self._shelf.tell()
         if ended:
@@ -271,22 +263,20 @@ class Appends:
             inputs, accounts, *end_of(journal), *fields, *rest, *entries_of(journal, pen.place.ends),
         ))  # fmt: skip
 
-    def _refused(self, pen: Pen, error: StoreError) -> None:
+    def _refused(self, pen: Pen) -> None:
         """Redis did not take it, or did not say: the same again after a pause."""
-        self._refusal = (asyncio.get_running_loop().time(), str(error))
         pen.pause_s = min(RETRY_MAX_S, pen.pause_s * 2 or RETRY_FIRST_S)
         pen.writer.queued = True
         asyncio.get_running_loop().call_later(pen.pause_s, self._resume, pen)
 
     def _resume(self, pen: Pen) -> None:
         if not self._closing:
-            self._dirty.append(pen)
-            self._start()
+            self._lanes.put(self._lane(pen), pen)
 
     def _settle(self, pen: Pen, call: Call, answer: Any) -> bool:
         """Do what the answer says; False if the claim has ended by it. An append may have been under way as a look found that
         the rest must be written again."""
-        self._refusal, pen.pause_s = None, 0.0
+        pen.pause_s = 0.0
         word = answer[0]
         if call.function == "restore":
             if word != b"OK":

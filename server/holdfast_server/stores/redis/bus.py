@@ -1,7 +1,8 @@
 """What nodes tell each other through Redis: one connection that hears channels, made again whenever it is lost.
 
 Messages may be lost: Redis keeps none for who is away. Whoever relies on them is told of every gap, once they are heard again.
-In a Redis Cluster every node passes a message on to all, so that one connection to any of them suffices.
+In a Redis Cluster every server passes a message on to all, so that one connection to any of them suffices, as long as that one
+is not cut off from the others.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
+from holdfast_server.outages import Outage
 from holdfast_server.stores.base import Unavailable
 from holdfast_server.tasks import Tasks
 
 from .address import Address, Place
-from .servers import BACKOFF_FIRST_S, BACKOFF_MAX_S, PATROL_S, STEADY_S, Locate
+from .cluster import Servers
+from .servers import BACKOFF_FIRST_S, BACKOFF_MAX_S, PATROL_S, STEADY_S
 from .wire import COMMAND_S, Login, Plain, connection_to, packed, unreachable
 
 log = structlog.get_logger(__name__)
@@ -28,8 +31,8 @@ CHANNELS_MAX = 1000  # a node hears a handful
 class Bus:
     """The channels that this node hears."""
 
-    def __init__(self, locate: Locate, address: Address, name: str, tasks: Tasks) -> None:
-        self._locate = locate
+    def __init__(self, servers: Servers, address: Address, name: str, tasks: Tasks) -> None:
+        self._servers = servers
         self._login = Login.of(address, name)
         self._patrol = address.kind == "sentinel"
         self._tasks = tasks
@@ -42,6 +45,8 @@ class Bus:
         self._gap_observers: list[Callable[[], None]] = []
         self._gap = False
         self._started = False
+        self._outage = Outage(log, "redis bus is interrupted", "redis bus is back")
+        servers.on_shift(self._shifted)
 
     def start(self) -> None:
         """Connect as soon as a channel is wanted."""
@@ -99,9 +104,9 @@ class Bus:
                 await self._changed.wait()
             began = loop.time()
             try:
-                await self._hear(await self._locate())
+                await self._hear(await self._servers.place())
             except Unavailable as error:
-                log.warning("redis bus is interrupted", why=str(error))
+                self._outage.failed(error)
             if loop.time() - began > STEADY_S:
                 wait_s = BACKOFF_FIRST_S
             await asyncio.sleep(wait_s)
@@ -131,12 +136,15 @@ class Bus:
             if said is not None:
                 asked = False
                 self._take(said)
+            if not self._servers.hears(place):
+                raise Unavailable("The Redis Cluster does not see the server of messages any more.")
+            if said is not None:
                 continue
             if asked:
                 raise Unavailable("Redis stopped answering on the connection of messages.")
             if not self._heard >= self._wanted:
                 raise Unavailable("Redis does not confirm a subscription.")
-            if self._patrol and await self._locate() != place:
+            if self._patrol and await self._servers.place() != place:
                 raise Unavailable("The master moved.")
             asked = True
             await self._send(connection, "PING")
@@ -156,6 +164,17 @@ class Bus:
         self._gap = self._gap or channel in self._heard
         self._heard.add(channel)
         self._turned.set()
+        if self._heard >= self._wanted:
+            self._outage.over()
+        self._tell_gap()
+
+    def _shifted(self) -> None:
+        """The servers that pass messages on are others now: this connection may have missed some."""
+        if self._heard:
+            self._gap = True
+            self._tell_gap()
+
+    def _tell_gap(self) -> None:
         if self._gap and self._heard >= self._wanted:
             self._gap = False
             for observer in self._gap_observers:

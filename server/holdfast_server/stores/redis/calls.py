@@ -69,6 +69,10 @@ class Calls:
             asyncio.get_running_loop().call_soon(self._begin)
         return future
 
+    def server_of(self, tag: str) -> object:
+        """Whose server calls of this tag go to now; None while there is none."""
+        return self._link.server_of(tag)
+
     def tell(self, function: str, tag: str, *args: bytes | str | int) -> None:
         """As `ask` where nobody waits: what goes wrong is of no use to anybody."""
         self.ask(function, tag, *args).add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -28,7 +28,7 @@ from .refusals import ELSEWHERE, MISSING, TEXT_CHARS_MAX, Faulty, RefusedByFunct
 from .servers import Server
 from .settings import check
 from .source import prefix_of
-from .wire import packed
+from .wire import Wire, packed
 
 __all__ = ["Call", "Faulty", "Link", "RefusedByFunction"]
 
@@ -38,6 +38,7 @@ Argument = bytes | str | int
 
 START_S = 5.0  # a Redis that starts at the same time gets so long
 SHOWN_S = 2.0  # a refusal of writes is the trouble for so long after the last one
+SHARED_OUT = {"MOVED", "CLUSTERDOWN"}  # what only a node of a Redis Cluster says
 ROUNDS_MAX = 3  # sent, functions loaded, slots looked up: more than that is no progress
 
 
@@ -71,18 +72,25 @@ class Link:
         self.warnings: list[str] = []
         self._tasks = Tasks("redis")
         self._servers: Servers = servers_of(address, name, self._tasks)
-        self._bus = Bus(self._servers.place, address, f"{name}-bus", self._tasks)
+        self._bus = Bus(self._servers, address, f"{name}-bus", self._tasks)
         self._prefix = ""
+        self._library = ""
         self._source = ""
         self._refused = ("", 0.0)
         self._closed = False
 
     @classmethod
     async def connect(
-        cls, address: Address, *, name: str, volatile_ok: bool = False, wait_s: float = START_S
+        cls,
+        address: Address,
+        *,
+        name: str,
+        volatile_ok: bool = False,
+        power: bool = False,
+        wait_s: float = START_S,
     ) -> Link:
-        """Connect, and check how Redis is set up; `volatile_ok`: it may keep nothing on disk. Raises: Unavailable, with a
-        sentence that says what to change."""
+        """Connect, and check how Redis is set up; `volatile_ok`: it may keep nothing on disk; `power`: what it acknowledges
+        must be there already. Raises: Unavailable, with a sentence that says what to change."""
         if address.tls is not None:
             try:
                 address.tls.check()
@@ -90,7 +98,9 @@ class Link:
                 raise Unavailable(str(error)) from None
         link = cls(address, name)
         try:
-            await link._arrive(volatile_ok, wait_s)
+            await link._arrive(wait_s)
+            await link._check(volatile_ok=volatile_ok, power=power)
+            link._bus.start()
         except BaseException:
             await link.close()
             raise
@@ -115,6 +125,7 @@ class Link:
         """Load these functions into every server, now and wherever they are missing later. Raises: Faulty if Redis does not
         take them, Unavailable."""
         self._prefix = prefix_of(library)
+        self._library = library
         self._source = source
         for server in self._servers.all():
             await self._load(server, server.loads)
@@ -135,6 +146,13 @@ class Link:
         ]
         await self._through(items)
         return [item.outcome for item in items]
+
+    def server_of(self, tag: str) -> object:
+        """That which calls of this tag go to now, to be told from others; None while there is none."""
+        try:
+            return self._servers.of(tag.encode())
+        except Unavailable:
+            return None
 
     async def raw(self, *command: Argument) -> Any:
         """A command whose first argument is its key, or that has none. Raises: as call."""
@@ -175,7 +193,7 @@ class Link:
         """Tell everybody who subscribed. Raises: Unavailable."""
         await self.raw("PUBLISH", channel, body)
 
-    async def _arrive(self, volatile_ok: bool, wait_s: float) -> None:
+    async def _arrive(self, wait_s: float) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + wait_s
         while True:
@@ -185,18 +203,23 @@ class Link:
                     await server.connected()
                 if self._servers.all():
                     break
-                failure = Unavailable("No node of the Redis Cluster can be reached.")
+                failure = Unavailable(self._servers.trouble or "No node of the Redis Cluster can be reached.")
             except Unavailable as error:
                 failure = error
             if loop.time() >= end:
                 raise Unavailable(f"{failure} (store: {self.address})")
             await asyncio.sleep(0)
+
+    async def _check(self, *, volatile_ok: bool, power: bool) -> None:
+        """See how every server is set up; `warnings` are those of all."""
+        found: dict[str, None] = {}
         for server in self._servers.all():
             wire = await server.connected()
-            self.version, self.warnings = await check(wire, volatile_ok=volatile_ok)
+            self.version, warnings = await check(wire, volatile_ok=volatile_ok, power=power)
+            found.update(dict.fromkeys(warnings))
+        self.warnings = list(found)
         for warning in self.warnings:
             log.warning("redis settings", what=warning)
-        self._bus.start()
 
     async def _through(self, items: list[_Item]) -> None:
         """Fill in the outcome of each, whatever happens."""
@@ -255,7 +278,9 @@ class Link:
             return _Missing("Redis has lost the functions of this program.")
         meant = meaning(text)
         code = code_of(text)
-        if code in ELSEWHERE:
+        if code in SHARED_OUT and self.address.kind != "cluster":
+            meant = Unavailable(_cluster_node(self.address))
+        elif code in ELSEWHERE:
             self._servers.stale(text[:TEXT_CHARS_MAX] if code == "MOVED" else str(meant))
             if code == "MOVED":
                 return _Moved(str(meant))
@@ -271,7 +296,8 @@ class Link:
             if server.loads != seen:
                 return
             wire = await server.connected()
-            await wire.ask("FUNCTION", "LOAD", "REPLACE", self._source)
+            if not await _has(wire, self._library):
+                await wire.ask("FUNCTION", "LOAD", "REPLACE", self._source)
             server.loads += 1
 
 
@@ -285,6 +311,22 @@ class _Missing(_Again):
 
 class _Moved(_Again):
     """Another server has the slot."""
+
+
+async def _has(wire: Wire, library: str) -> bool:
+    """Whether the functions are there. Its name tells what is in a library, and a Redis that is full takes none, not even the
+    same again. Raises: Unavailable if the connection is lost."""
+    try:
+        return bool(await wire.ask("FUNCTION", "LIST", "LIBRARYNAME", library))
+    except Unavailable:
+        if wire.lost.is_set():
+            raise
+        return False  # the user may not ask
+
+
+def _cluster_node(address: Address) -> str:
+    scheme = "redis" if address.tls is None else "rediss"
+    return f"This Redis is a node of a Redis Cluster and has only some of the keys: its address begins with {scheme}+cluster://."
 
 
 def _bytes(value: Argument) -> bytes:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from holdfast_protocol.events import Accepted, Failed, Outcome
 from holdfast_protocol.lifecycle import next_status
 from holdfast_server.stores.base import (
@@ -81,18 +83,18 @@ class Outside:
 
     async def open(self, record: Record, accepted: Accepted) -> Opened:
         """See Store.open."""
-        fresh = await self._accept(record, accepted)
+        mark, record, accepted = await self._accept(record, accepted)
         try:
             answer, made = await self._open(record, accepted, past="*")
         except StorageFull:
-            await self._refuse(record.key, fresh=fresh)
+            await self._refuse(record.key, mark)
             raise
         if made is not None:
-            return Opened(made, fresh)
+            return Opened(made, mark > 0)
         if answer[0] == b"CONFLICT":
             raise RequestConflict(f"{record.key.request_id} was used for another request")
         if answer[0] == b"FULL":
-            await self._refuse(record.key, fresh=fresh)
+            await self._refuse(record.key, mark)
             raise TooManyOpen(f"{self._owner_open_max} requests are open, which is the most")
         return Opened(await self._follow.load(record.key), created=False)
 
@@ -141,26 +143,35 @@ class Outside:
         except StorageFull as error:
             raise Unavailable(STAYS) from error
 
-    async def _accept(self, record: Record, accepted: Accepted) -> bool:
-        """Whether it is accepted here for the first time. Raises: UnknownRequest if it has ended long ago, and is gone: it
-        must not be done again."""
-        if self._acceptances is None or await self._acceptances.accept(record, accepted):
-            return True
-        if await self._acceptances.of(record.key) is None:
-            await self._follow.load(record.key)
-        return False
+    async def _accept(self, record: Record, accepted: Accepted) -> tuple[int, Record, Accepted]:
+        """The mark of its acceptance (0: it was there already), and what is to be opened: what stands there, for that is what
+        would be opened again. Raises: UnknownRequest if it has ended long ago, and is gone: it must not be done again."""
+        if self._acceptances is None:
+            return 1, record, accepted
+        mark = await self._acceptances.accept(record, accepted)
+        if not mark:
+            found = await self._acceptances.of(record.key)
+            if found is None:
+                await self._follow.load(record.key)
+            else:
+                record, first = found
+                accepted = replace(first, at=accepted.at, nonce=accepted.nonce)
+        return mark, record, accepted
 
-    async def _refuse(self, key: Key, *, fresh: bool) -> None:
+    async def _refuse(self, key: Key, mark: int) -> None:
         """Take back what this call has accepted: who is refused for good must not find that it runs by itself later. Raises:
-        Unavailable if it stays, for it was accepted before, or cannot be taken back."""
+        Unavailable if it stays, for it was accepted before, or cannot be taken back.
+
+        Another node may have found the row meanwhile, opened the request under it and acknowledged it. Whoever finds a row
+        changes its mark before it opens anything, so the row is taken back by its mark, or it stays, and so does the request."""
         if self._acceptances is None:
             return
-        if not fresh:
-            raise Unavailable(STAYS)
         try:
-            await self._acceptances.forget([key])
+            if mark and await self._acceptances.take_back(key, mark):
+                return
         except StoreError as error:
             raise Unavailable(STAYS) from error
+        raise Unavailable(STAYS)
 
     async def put_input(self, key: Key, item: InboxItem) -> bool:
         """See Store.put_input."""

@@ -9,6 +9,7 @@ from holdfast_protocol.events import Event
 from holdfast_server.stores.base import Claim
 from holdfast_server.stores.writer import Writer
 
+from .lanes import Lane
 from .rows import Effect
 from .shelf import Place
 
@@ -33,13 +34,14 @@ class Flight:
 class Pen:
     """A claim of this node, its writer, and what is under way of it."""
 
-    __slots__ = ("claim", "flight", "pause_s", "place", "restored", "restores", "restoring", "writer")
+    __slots__ = ("claim", "flight", "lane", "pause_s", "place", "restored", "restores", "restoring", "writer")
 
     def __init__(self, claim: Claim, writer: Writer, place: Place) -> None:
         self.claim = claim
         self.writer = writer
         self.place = place
         self.flight: Flight | None = None
+        self.lane: Lane[Pen | Writer] | None = None  # where a call of it is under way
         self.restoring = False
         self.restores = 0
         self.restored: list[asyncio.Future[None]] = []

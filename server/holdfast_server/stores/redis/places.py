@@ -38,7 +38,8 @@ class Places:
         self._now_ms = now_ms
 
     async def spots(self, keys: Sequence[Key]) -> dict[Key, Spot]:
-        """Where these stand; those that do not wait are left out. Raises: Unavailable."""
+        """Where these stand; those that do not wait are left out, and those whose server is away while others answer. Raises:
+        Unavailable."""
         by_tag: dict[str, list[Key]] = {}
         for key in keys:
             by_tag.setdefault(tag_of(key.owner), []).append(key)
@@ -52,9 +53,12 @@ class Places:
             ]
         )
         found: dict[Key, Spot] = {}
+        failures = [answer for answer in answers if isinstance(answer, StoreError)]
+        if failures and len(failures) == len(answers):
+            raise failures[0]
         for its, answer in zip(by_tag.values(), answers, strict=True):
             if isinstance(answer, StoreError):
-                raise answer
+                continue
             owners = waiting_of(answer[0])
             for key, row in zip(its, answer[1], strict=True):
                 if row:

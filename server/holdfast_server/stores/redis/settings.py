@@ -21,8 +21,9 @@ class Checked(NamedTuple):
     warnings: list[str]
 
 
-async def check(wire: Wire, *, volatile_ok: bool) -> Checked:
-    """Look at the settings of one server. Raises: Unavailable with a sentence."""
+async def check(wire: Wire, *, volatile_ok: bool, power: bool = False) -> Checked:
+    """Look at the settings of one server. `power`: what it acknowledged must outlive the machine's power. Raises: Unavailable
+    with a sentence."""
     where = f"Redis at {shown(wire.place)}"
     warnings: list[str] = []
     version = await _version(wire, where, warnings)
@@ -32,6 +33,13 @@ async def check(wire: Wire, *, volatile_ok: bool) -> Checked:
             f"{where} would throw requests away when it is full: set its maxmemory-policy to noeviction (it is {policy})."
         )
     appendonly = await _setting(wire, "appendonly", warnings)
+    if power:
+        synced = await _setting(wire, "appendfsync", warnings)
+        if synced not in {None, "always"} or appendonly not in {None, "yes"}:
+            raise Unavailable(
+                f"{where} would lose what it acknowledged when the power fails: set its appendonly to yes and its appendfsync "
+                f'to always (they are {appendonly} and {synced}), or durability = "process" in [store].'
+            )
     if appendonly not in {None, "yes"} and not volatile_ok:
         raise Unavailable(
             f"{where} would lose running requests when it restarts: set its appendonly to yes, or, if that may be, "

@@ -115,22 +115,32 @@ class RedisStore:
     async def start(self) -> None:
         source = library()
         self._link = await Link.connect(
-            self._address, name=self._name or self.node, volatile_ok=self._volatile_ok
+            self._address,
+            name=self._name or self.node,
+            volatile_ok=self._volatile_ok,
+            power=self.durability == "power",
         )
         try:
             await self._link.load(source=source.source, library=source.name)
-            await self._link.raw("SET", META, f"shards={SHARDS}", "NX")
-            meta = await self._link.raw("GET", META)
-            if meta != f"shards={SHARDS}".encode():
-                raise Unavailable(
-                    "This Redis holds the data of another layout; use the release that wrote it, or an empty database."
-                )
+            await self._agree()
             self._wire()
             await self._join()
         except BaseException:
             await self._link.close()
             raise
         self._follow.start()
+
+    async def _agree(self) -> None:
+        """See to it that this Redis has the layout of this release. It is asked first: one that is full takes no SET, not even
+        one that would change nothing. Raises: Unavailable."""
+        meta = await self._link.raw("GET", META)
+        if meta is None:
+            await self._link.raw("SET", META, f"shards={SHARDS}", "NX")
+            meta = await self._link.raw("GET", META)
+        if meta != f"shards={SHARDS}".encode():
+            raise Unavailable(
+                "This Redis holds the data of another layout; use the release that wrote it, or an empty Redis."
+            )
 
     async def _join(self) -> None:
         """Be told, and be one of the nodes. Raises: Unavailable; then nothing is left running."""

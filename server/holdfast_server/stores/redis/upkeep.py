@@ -1,17 +1,29 @@
-"""What keeps the store small, and what the history has of it: packing, marking, erasing, purging."""
+"""What keeps the store small, and what the history has of it: packing, marking, erasing, purging.
+
+Where some servers of several are away, what lies on the others is done all the same, and the rest by a later call.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import unquote
 
 import structlog
 
 from holdfast_protocol.events import Cancelled
-from holdfast_server.stores.base import Damaged, Key, Owner, StoreError, Summary, UnknownRequest, key_of
+from holdfast_server.stores.base import (
+    Damaged,
+    Key,
+    Owner,
+    StoreError,
+    Summary,
+    Unavailable,
+    UnknownRequest,
+    key_of,
+)
 from holdfast_server.stores.blob import pack
 from holdfast_server.stores.log import Log
 from holdfast_server.stores.shared import Acceptances
@@ -25,6 +37,8 @@ from .shelf import Shelf
 
 SLICE: Final = 200
 """Journals of one shard looked at in one call."""
+
+K = TypeVar("K")
 
 log = structlog.get_logger(__name__)
 
@@ -49,21 +63,26 @@ class Upkeep:
         self._node = node
         self._acceptances = acceptances
         self._told = told
+        self._counts: dict[str, int] = {}  # open requests by shard, as it said last
+        self._away = False
 
     # -- the history -----------------------------------------------------------------------------------------
 
     async def unprojected(self, limit: int) -> list[Log]:
-        """See Store.unprojected. Raises: Unavailable."""
+        """See Store.unprojected; what lies on servers that are away is left out. Raises: Unavailable if all are."""
         found: list[tuple[int, str]] = []
-        for answer in await self._everywhere("oldest", "unproj", limit):
+        for answer in (await self._everywhere("oldest", "unproj", limit)).values():
             found += [
                 (int(float(number)), prefix.decode())
                 for prefix, number in zip(answer[::2], answer[1::2], strict=True)
             ]
         journals: list[Log] = []
+        away: dict[str, Unavailable] = {}
         for _, prefix in sorted(found):
             if len(journals) >= limit:
                 break
+            if tag_in(prefix) in away:
+                continue
             try:
                 journal = await self._follow.load(key_in(prefix))
                 if not journal.sealed:
@@ -73,16 +92,22 @@ class Upkeep:
             except Damaged as error:
                 log.warning("an answer cannot go into the history", request=prefix, reason=str(error))
                 continue
+            except Unavailable as error:
+                away[tag_in(prefix)] = error
+                continue
             journals.append(journal)
+        if away and not journals:
+            raise next(iter(away.values()))
         return journals
 
     async def projected(self, keys: Sequence[Key]) -> None:
-        """See Store.projected. Raises: Unavailable."""
+        """See Store.projected; what lies on servers that are away is asked after again, and noted then. Raises: Unavailable if
+        all are."""
         by_tag: dict[str, list[str]] = {}
         for prefix in map(prefix_of, keys):
             by_tag.setdefault(tag_in(prefix), []).append(prefix)
         calls = [Call("projected", tag, (self._node, *some)) for tag, some in by_tag.items()]
-        for answer in await self._all(calls):
+        for answer in await self._some(calls):
             for prefix, row in answer:
                 journal = self._shelf.at(prefix.decode())
                 if journal is not None and not self._shelf.restate(journal, fields_in(row)):
@@ -106,20 +131,31 @@ class Upkeep:
         await self._all([Call("clean", tag, tuple(some)) for tag, some in by_tag.items()])
 
     async def count_open(self) -> int:
-        """How many requests have no outcome. Raises: Unavailable."""
-        return sum(int(count) for count in await self._everywhere("count"))
+        """How many requests have no outcome; of a shard that is away, how many had none when it was asked last. Raises:
+        Unavailable if it never was, or all are away."""
+        answers = await self._everywhere("count")
+        self._counts.update((tag, int(count)) for tag, count in answers.items())
+        if len(self._counts) < len(TAGS):
+            raise Unavailable(
+                "Some servers of the store cannot be reached, and were not since this node started."
+            )
+        return sum(self._counts.values())
 
     # -- gone ------------------------------------------------------------------------------------------------
 
     async def erase(self, keys: Sequence[Key], now: int) -> None:
-        """See Store.erase. Raises: Unavailable."""
+        """See Store.erase. Raises: Unavailable if that is not certain of all."""
         outcome = Cancelled(at=now, code="chat_deleted", message="The chat was deleted.")
         blob = encoded_events([outcome])
         if self._acceptances is not None and keys:
             await self._acceptances.forget(keys)
         prefixes = [prefix_of(key) for key in keys]
         calls = [Call("erase", tag_in(prefix), (self._node, prefix, now, blob, blob)) for prefix in prefixes]
-        for prefix, answer in zip(prefixes, await self._all(calls), strict=True):
+        failure: StoreError | None = None
+        for prefix, answer in zip(prefixes, await self._calls.many(calls), strict=True):
+            if isinstance(answer, StoreError):
+                failure = answer
+                continue
             journal = self._shelf.at(prefix)
             if journal is None:
                 if answer[0] == b"OK":
@@ -132,28 +168,37 @@ class Upkeep:
                     self._shelf.restate(journal, fields)
             self._shelf.remove(journal)
         self._shelf.tell()
+        if failure is not None:
+            raise failure
 
     async def compact(self) -> int:
-        """See Store.compact. Raises: Unavailable."""
+        """See Store.compact; what lies on servers that are away is left as it is. Raises: Unavailable if all are."""
         count = 0
         failed: set[str] = set()
+        away: set[str] = set()
         while True:
             prefixes = [
                 name
-                for answer in await self._everywhere("oldest", "sealed", SLICE)
+                for answer in (await self._everywhere("oldest", "sealed", SLICE)).values()
                 for prefix in answer[::2]
-                if (name := prefix.decode()) not in failed
+                if (name := prefix.decode()) not in failed and tag_in(name) not in away
             ]
             if not prefixes:
                 return count
             for prefix in prefixes:
-                if await self._pack(prefix):
-                    count += 1
-                else:
+                if (tag := tag_in(prefix)) in away:
+                    continue
+                try:
+                    packed = await self._pack(prefix)
+                except Unavailable:
+                    away.add(tag)
+                    continue
+                count += packed
+                if not packed:
                     failed.add(prefix)
 
     async def _pack(self, prefix: str) -> bool:
-        """One; a journal that cannot be packed stays as it is."""
+        """One; a journal that cannot be packed stays as it is. Raises: Unavailable."""
         try:
             journal = await self._follow.load(key_in(prefix))
             if not journal.sealed:
@@ -170,14 +215,16 @@ class Upkeep:
         return bool(done)
 
     async def purge(self, older_than_ms: int, bytes_max: int) -> int:
-        """See Store.purge. Raises: Unavailable."""
+        """See Store.purge; of servers that are away nothing goes, and then nowhere what is only too much: the oldest may be
+        there. Raises: Unavailable if all are."""
         await self.compact()
         count = 0
         while True:
-            over = sum(int(size) for size in await self._everywhere("bytes")) - bytes_max
+            sizes = await self._everywhere("bytes")
+            over = sum(map(int, sizes.values())) - bytes_max if len(sizes) == len(TAGS) else 0
             below = "+inf" if over > 0 else f"({older_than_ms}"
             rows: list[tuple[float, str, int]] = []
-            for answer in await self._everywhere("purgeable", below, SLICE):
+            for answer in (await self._everywhere("purgeable", below, SLICE)).values():
                 rows += [(float(at), prefix.decode(), int(float(size))) for prefix, at, size in answer]
             gone: list[str] = []
             for at, prefix, size in sorted(rows):
@@ -199,7 +246,7 @@ class Upkeep:
         for prefix in prefixes:
             by_tag.setdefault(tag_in(prefix), []).append(prefix)
         calls = [Call("purge", tag, (self._node, *some)) for tag, some in by_tag.items()]
-        removed = [prefix.decode() for answer in await self._all(calls) for prefix in answer]
+        removed = [prefix.decode() for answer in await self._some(calls) for prefix in answer]
         for prefix in removed:
             journal = self._shelf.at(prefix)
             if journal is not None:
@@ -208,9 +255,33 @@ class Upkeep:
 
     # -- many ------------------------------------------------------------------------------------------------
 
-    async def _everywhere(self, function: str, *args: bytes | str | int) -> list[Any]:
-        """The answers of all shards."""
-        return await self._all([Call(function, tag, args) for tag in TAGS])
+    async def _everywhere(self, function: str, *args: bytes | str | int) -> dict[str, Any]:
+        """The answers of all shards that can be reached, by their tags. Raises: Unavailable if none can."""
+        answers = await self._calls.many([Call(function, tag, args) for tag in TAGS])
+        given = dict(self._answered(zip(TAGS, answers, strict=True)))
+        self._away = len(given) < len(TAGS)
+        return given
+
+    async def _some(self, calls: Sequence[Call]) -> list[Any]:
+        """The answers of those that were answered. Raises: Unavailable if none was."""
+        return [answer for _, answer in self._answered(enumerate(await self._calls.many(calls)))]
+
+    def _answered(self, answers: Iterable[tuple[K, Any]]) -> list[tuple[K, Any]]:
+        """Those that are answers. Raises: the first of the others, if there is none."""
+        given: list[tuple[K, Any]] = []
+        failure: StoreError | None = None
+        for key, answer in answers:
+            if isinstance(answer, StoreError):
+                failure = failure or answer
+            else:
+                given.append((key, answer))
+        if failure is not None:
+            if not given:
+                raise failure
+            if not self._away:
+                log.warning("some shards of the store are passed over", why=str(failure))
+            self._away = True
+        return given
 
     async def _all(self, calls: Sequence[Call]) -> list[Any]:
         answers = await self._calls.many(calls)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 
 from holdfast_server.stores import folder as folders
 from holdfast_server.stores.base import Damaged, StorageFull, Unavailable
@@ -188,6 +189,24 @@ async def test_the_ballast_makes_room_for_cleaning_up(desk: Desk, monkeypatch: p
     desk.disk._ballast._next_try = 0.0
     await desk.scribe.open("new")
     assert ballast.stat().st_size == folders.BALLAST_BYTES
+
+
+async def test_what_a_crash_cut_off_is_one_line_at_the_start(desk: Desk) -> None:
+    """How many, and nothing of what they say; what was handed over, waits or has ended is none of it."""
+    for name in ("one", "two"):
+        await desk.scribe.running(name)
+    await desk.scribe.ended("ended")
+    handed = await desk.scribe.running("handed")
+    await desk.store.release(handed.claim)
+    await desk.scribe.open("queued")
+    await desk.store.close()
+    again = Desk(desk.folder)
+    with structlog.testing.capture_logs() as lines:
+        await again.store.start()
+    event = "answers that the last end of the server cut off are taken up again"
+    assert lines == [{"event": event, "answers": 2, "log_level": "info"}]
+    await again.store.close()
+    desk.disk._opened.clear()
 
 
 async def test_erased_text_leaves_the_file(desk: Desk) -> None:
