@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -45,6 +46,10 @@ MESSAGE_CHARS_MAX: Final = 2000
 CHARS_PER_TOKEN: Final = 4
 """The usual estimate, where an upstream was cut off before it said what was used."""
 
+WAITED_S: Final = 5.0
+"""A wait for the history from which on it is written down that the run only begins now: after a crash without a word the
+time from `started` on is counted as the agent's, and so much of it does not matter."""
+
 
 class Attempts:
     """The attempts of one term. `ran_out` is called when a clock runs out. Whoever sets `over` ends them: nothing that
@@ -60,6 +65,7 @@ class Attempts:
         self._ran_out = ran_out
         self._composer: Composer | None = None
         self._clock: RunClock | None = None
+        self._spent_s = 0.0
         self._profile: Profile | None = None
         self._steps = Steps(lambda: self.write_account("running"))
         self._tries = 0
@@ -112,12 +118,14 @@ class Attempts:
         if outcome is not None:
             return outcome
         try:
-            messages = await patiently(lambda: self._terms.history(self._record), "history")
+            messages = await self._asked()
         except StoreError as error:  # what was asked is not there any more: nobody would ever end the request
             log.warning("what was asked cannot be read", run=repr(self), why=repr(error))
             message = "What this answers was deleted, or cannot be read any more."
             return ev.Failed(at=self._now(), code="unknown_message", message=message)
         self._asked_chars = sum(len(message.text) for message in messages)
+        clocks = lowered(agent.profile.clocks, self._record.deadlines)
+        self._clock = RunClock(clocks, self._spent_s, self._ran_out)
         while True:
             entered = await self._enter(agent, messages)
             if self.over:
@@ -131,6 +139,17 @@ class Attempts:
                     return failed
             elif isinstance(ended, str):
                 return ev.Completed(at=self._now(), code=ended)
+
+    async def _asked(self) -> Sequence[Message]:
+        """What the agent is asked. No clock runs yet: the history may be away for long, and that time is ours. Raises:
+        StoreError."""
+        now = asyncio.get_running_loop().time
+        began = now()
+        messages = await patiently(lambda: self._terms.history(self._record), "history")
+        if now() - began > WAITED_S:
+            with suppress(StoreError):  # it counts too much then
+                await self.write_account("running", tries_max=1)
+        return messages
 
     async def _begin(self, profile: Profile) -> ev.Outcome | None:
         """Append `started`, and the decisions that came in; or say why there is nothing to begin."""
@@ -154,8 +173,7 @@ class Attempts:
         self._tries = strikes(self._log.events, judged=claim.judged)
         if begin.reason == "recovered" and not claim.judged:
             self._tries += 1
-        spent_s = spent_ms(self._log.events, accounts, claim.term) / 1000
-        self._clock = RunClock(clocks, spent_s, self._ran_out)
+        self._spent_s = spent_ms(self._log.events, accounts, claim.term) / 1000
         self._start(begin.attempt, begin.keep, begin.reason)
         self._put(composer.decided(self._log.inbox, self._now()))
         self._bytes_before = composer.bytes
@@ -173,7 +191,7 @@ class Attempts:
         if composer.fold.parts or started.reason != "first" or once:
             # The agent is shown what stands; a first run has nothing to wait for, unless a crash must not repeat it:
             # then the log has to say that it began before it does.
-            await self._writer.flush()
+            await self._written()
         composer.entered()
         inbox = tuple(self._log.inbox)
         self._inbox_seen = len(inbox)
@@ -218,13 +236,20 @@ class Attempts:
             # Of an attempt that was dropped since: its decision is among the inputs that the agent was given.
             return refused(f"a second wait {wait.id!r}, which was decided before")
         self._put(events)
-        await self._writer.flush()
+        await self._written()
         await self.write_account("parked")  # before: whoever claims it next counts on it
         try:
             await patiently(lambda: self._terms.store.park(self._claim, self._inbox_seen, waiting), "park")
         except InboxUnread:
             return wait
         return None
+
+    async def _written(self) -> None:
+        """Return when the log has all that was put. While the store is the slow one, the agent's clocks rest. Raises:
+        StoreError."""
+        self._now_clock.rest("store")
+        await self._writer.flush()
+        self._now_clock.go_on("store")
 
     async def _try_again(self, failure: AgentFailure, profile: Profile) -> ev.Failed | None:
         """Wait, visibly, and begin anew: within the attempt if nothing was shown, else by the next one. Or give up."""
@@ -248,7 +273,7 @@ class Attempts:
         done = Step("holdfast.retry", "Tried again.", "retry", self._tries, profile.retries, state="done")
         self._put(composer.compose(done, self._now(), own=True))
         if again.how != "same":
-            await self._writer.flush()  # only then does the log say where its checkpoints are
+            await self._written()  # only then does the log say where its checkpoints are
             composer = self._compose_from_log()
             started = composer.fold.started
             assert started is not None

@@ -5,6 +5,8 @@
     stall_s         output -> next output                      and while an announced Retry-After passes
     total_s         time spent running, all terms together     never rests; a parked request does not run at all
 
+A term's clocks begin when what was asked has been read from the history: that may be away for long, and its time is ours.
+
 A run has one timer. It is armed for the earliest end that is known, and when it goes off it looks again: output only
 notes the time, so a token costs an assignment and no timer is moved. All times are the loop's, which do not jump.
 """

@@ -27,10 +27,20 @@ from .stores.shared import Shared
 from .tasks import Tasks
 
 TURN_S: Final = 8.0
-"""How long a turn is somebody's who does not give it back: far longer than it takes to place a request."""
+"""How long a turn is somebody's who neither asks for it again nor gives it back: a node that died with it, or stands still."""
 
-TURN_WAIT_S: Final = TURN_S + 1.0
-"""How long one waits for a turn: longer than a node that died with it can keep it."""
+TURN_AGAIN_S: Final = 2.0
+"""Whoever needs it for longer asks for it again so often; two calls may be lost."""
+
+TURN_MARGIN_S: Final = 1.0
+"""So long before it may be another's, what is done inside ends: what was sent to the store by then has arrived."""
+
+TURN_HELD_MAX_S: Final = 60.0
+"""Nobody asks for it again after so long: longer than the waits for the history and the store add up to."""
+
+TURN_WAIT_S: Final = 25.0
+"""How long one waits for a turn: longer than a node that died with it can keep it, and than the slowest call of the history
+that is still answered. Of a chat one request of each node waits here; the others wait for that."""
 
 TURN_LOOK_S: Final = (0.01, 0.03)
 """Between two looks whether a turn is free, drawn evenly: turns are short, and seldom wanted by two nodes at once."""
@@ -181,31 +191,69 @@ class Peers:
 
     @asynccontextmanager
     async def turn(self, kind: str, name: str) -> AsyncIterator[None]:
-        """Be the only node inside, for TURN_S at most: a node that dies or stands still with it keeps nobody longer. Raises:
-        Unavailable if others have it for too long."""
+        """Be the only node inside, for as long as it takes; a node that dies or stands still with it keeps nobody longer than
+        TURN_S. What is done inside is cancelled before it could be another's. Raises: Unavailable if that happens, or if others
+        have it for too long."""
         shared = self._shared
         if shared is None:
             yield
             return
         place, token = _place(kind, name), secrets.token_bytes(8)
+        asked_at = await self._take_turn(shared, place, token)
+        bound = asyncio.timeout_at(asked_at + TURN_S - TURN_MARGIN_S)
+        try:
+            async with bound:
+                keeping = self._tasks.start(self._keep_turn(shared, place, token, bound), "keep turn")
+                try:
+                    yield
+                finally:
+                    keeping.cancel()
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            raise Unavailable("this could not be finished while it was its turn; try again") from None
+        finally:  # given back also if whoever had it was cancelled; what is another's by now stays so
+            ending = self._tasks.start(self._end_turn(shared, place, token), "turn")
+            if not bound.expired():  # else the store may be away for long
+                await asyncio.shield(ending)
+
+    async def _take_turn(self, shared: Shared, place: str, token: bytes) -> float:
+        """When it was asked for, by the loop, once it was got. Raises: Unavailable."""
         now = asyncio.get_running_loop().time
         until = now() + TURN_WAIT_S
-        asked_at = now()
-        while not await shared.take_turn(place, token, TURN_S):
-            if now() >= until:
-                raise Unavailable("something else is being done there; try again")
-            await asyncio.sleep(random.uniform(*TURN_LOOK_S))  # noqa: S311 - spreads a crowd, guards nothing
-            asked_at = now()
         try:
-            yield
-        finally:  # given back also if whoever had it was cancelled
-            if now() - asked_at < TURN_S / 2:  # else it ends by itself, and may be another's any moment
-                await asyncio.shield(self._tasks.start(self._end_turn(place, token), "turn"))
+            while True:
+                asked_at = now()
+                got = await shared.take_turn(place, token, TURN_S)
+                if got and now() - asked_at < TURN_AGAIN_S:
+                    return asked_at
+                if now() >= until:
+                    raise Unavailable("something else is being done there; try again")
+                if not got:
+                    await asyncio.sleep(random.uniform(*TURN_LOOK_S))  # noqa: S311 - spreads a crowd, guards nothing
+        except BaseException:  # it may have been got: the answer was late, or nobody waits for it any more
+            self._tasks.start(self._end_turn(shared, place, token), "turn")
+            raise
 
-    async def _end_turn(self, place: str, token: bytes) -> None:
-        assert self._shared is not None
+    async def _keep_turn(self, shared: Shared, place: str, token: bytes, bound: asyncio.Timeout) -> None:
+        """Ask for it again and again; each time what is done inside may go on for longer."""
+        now = asyncio.get_running_loop().time
+        for _ in range(int(TURN_HELD_MAX_S / TURN_AGAIN_S)):
+            await asyncio.sleep(TURN_AGAIN_S)
+            asked_at = now()
+            try:
+                kept = await shared.take_turn(place, token, TURN_S)
+            except StoreError:
+                continue
+            if bound.expired():
+                return
+            bound.reschedule(asked_at + TURN_S - TURN_MARGIN_S if kept else now())
+            if not kept:
+                return
+
+    async def _end_turn(self, shared: Shared, place: str, token: bytes) -> None:
         with suppress(StoreError):  # it ends by itself
-            await self._shared.end_turn(place, token)
+            await shared.end_turn(place, token)
 
     # -- what the history may not have ---------------------------------------------------------------------------
 

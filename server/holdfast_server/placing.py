@@ -50,7 +50,8 @@ class Placing:
 
     @asynccontextmanager
     async def alone(self, owner: Owner, chat_id: str) -> AsyncIterator[None]:
-        """One submission per chat at a time; the lock is there only while somebody uses it. Raises: Unavailable."""
+        """One submission per chat at a time; the lock is there only while somebody uses it. What is inside is cancelled, and
+        harmless when it is done again for the same request, if other nodes could come in meanwhile. Raises: Unavailable."""
         place = (owner, chat_id)
         lock = self._locks.setdefault(place, _Lock())
         lock.users += 1
@@ -77,12 +78,12 @@ class Placing:
         ids = {taken for taken in (asked_id, key.request_id, submission.parent_id) if taken is not None}
         ground = await self._chats.ground(owner, chat_id, ids, leaf=by_default and not active)
         if ground.deleted:
-            raise ProtocolError("unknown_chat")
+            raise ProtocolError("unknown_chat", param="chat_id")
         for taken in (asked_id, key.request_id):
             if taken is not None and taken in ground.messages:
-                raise ProtocolError(
-                    "request_conflict", f"The id {taken} is another message's; take a new one."
-                )
+                text = f"The id {taken} is another message's; take a new one."
+                param = "message_id" if taken == asked_id else None
+                raise ProtocolError("request_conflict", text, param=param)
         if submission.text is None:
             message_id = submission.parent_id
             if message_id is None:
@@ -91,9 +92,8 @@ class Placing:
                 )
             message = _message(ground, chat_id, message_id)
             if message.role != "user":
-                raise ProtocolError(
-                    "invalid", "Only a person's message can be answered; `parent_id` is an answer."
-                )
+                text = "Only a person's message can be answered; `parent_id` is an answer."
+                raise ProtocolError("invalid", text, param="parent_id")
             parent_id = message.parent_id
         else:
             message_id = submission.message_id or self._new_id()

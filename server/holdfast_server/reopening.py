@@ -19,7 +19,17 @@ import structlog
 from holdfast_protocol.events import Accepted
 from holdfast_protocol.lifecycle import OUTCOME_STATUSES, Status
 
-from .stores.base import Damaged, Key, Owner, Record, Store, Summary, TooManyOpen, UnknownRequest
+from .stores.base import (
+    Damaged,
+    Key,
+    Owner,
+    Record,
+    Store,
+    Summary,
+    TooManyOpen,
+    Unavailable,
+    UnknownRequest,
+)
 from .stores.log import Log
 
 AFTER_MS: Final = 5_000
@@ -58,8 +68,8 @@ class Rows(Protocol):
     ) -> list[tuple[int, Key]]:
         """Those accepted before then and not noted as ended, newest first."""
 
-    async def of(self, key: Key) -> tuple[Record, Accepted] | None:
-        """What was accepted, unless it is noted as ended."""
+    async def hold(self, key: Key) -> tuple[Record, Accepted] | None:
+        """What was accepted, unless it is noted as ended; whoever accepted it does not take it back any more."""
 
     async def ended(self, keys: Sequence[Key]) -> None:
         """These have their outcome."""
@@ -88,13 +98,21 @@ class Reopening:
         self._after: tuple[int, Key] | None = None
         self._missing: dict[Key, None] = {}
         self._all = True  # a node that starts may be the first after a failure
+        self._failure: Unavailable | None = None  # why some were passed over in this sweep
 
     def lost(self, _: Log) -> None:
         """The store has lost something: look at everything."""
         self._all = True
 
     async def sweep(self) -> None:
-        """Look at some. Raises: StoreError."""
+        """Look at some; what lies on a server that is away keeps nobody waiting, and its turn comes again. Raises: StoreError,
+        then too."""
+        self._failure = None
+        await self._sweep()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _sweep(self) -> None:
         before = self._now_ms() - AFTER_MS
         missing, self._missing = self._missing, {}
         await self._look(list(missing), again=True)
@@ -113,7 +131,8 @@ class Reopening:
                 over = await self._look([key for _, key in some if key not in missing])
                 after = some[-1] if len(some) == IN_TURN else None
                 idle += over * 2 < len(some)
-                if not everything and (idle >= IDLE_PAGES or clock() - began > SWEEP_S):
+                slow = not everything or self._failure is not None  # what is away is waited for
+                if slow and (idle >= IDLE_PAGES or clock() - began > SWEEP_S):
                     break
         except BaseException:
             self._all = everything
@@ -123,23 +142,37 @@ class Reopening:
     async def _look(self, keys: Sequence[Key], *, again: bool = False) -> int:
         """How many of them were over."""
         ended: list[Key] = []
+        clock = asyncio.get_running_loop().time
+        began = clock()
         for first in range(0, len(keys), AT_ONCE):
+            if self._failure is not None and clock() - began > SWEEP_S:
+                if again:
+                    self._missing = dict.fromkeys(keys[first:]) | self._missing
+                break
             some = keys[first : first + AT_ONCE]
             heads = await asyncio.gather(*map(self._store.head, some), return_exceptions=True)
             for key, head in zip(some, heads, strict=True):
-                if isinstance(head, UnknownRequest):
-                    if again:
-                        await self._reopen(key)
-                    elif len(self._missing) < MISSING_MAX:
-                        self._missing[key] = None
-                elif isinstance(head, BaseException):
-                    if not isinstance(head, Damaged):
-                        raise head
+                if isinstance(head, BaseException):
+                    await self._without(key, head, again=again)
                 elif self._is_over(head):
                     ended.append(key)
         if ended:
             await self._rows.ended(ended)
         return len(ended)
+
+    async def _without(self, key: Key, why: BaseException, *, again: bool) -> None:
+        """The store has no row of it, or could not say. Raises: what neither passes nor stays as it is."""
+        if isinstance(why, UnknownRequest):
+            if again:
+                await self._reopen(key)
+            elif len(self._missing) < MISSING_MAX:
+                self._missing[key] = None
+        elif isinstance(why, Unavailable):
+            self._failure = why
+            if again:
+                self._missing[key] = None
+        elif not isinstance(why, Damaged):
+            raise why
 
     def _is_over(self, head: Summary) -> bool:
         """Whether nobody will need the acceptance any more."""
@@ -153,7 +186,7 @@ class Reopening:
         try:
             erased: str | None = ""
             for _ in range(2):
-                found = await self._rows.of(key)
+                found = await self._rows.hold(key)
                 if found is None:
                     return
                 record, accepted = found

@@ -102,6 +102,29 @@ async def test_a_quota_never_refuses_for_good_what_stays_accepted(redis_server: 
             await a.open("r3")
 
 
+async def test_a_refusal_leaves_what_another_node_has_acknowledged(redis_server: RedisServer) -> None:
+    """Between a node's refusal and its taking back of the acceptance another one finds it, has room, and acknowledges: it stays
+    accepted, nothing definite is said, and what was opened is what stands in the acceptance."""
+    rows = Accepted()
+    async with peers(redis_server.url, Clock(), 2, acceptances=rows, owner_open_max=1) as (a, b):
+        before = await a.open("r0")
+        through = rows.take_back
+        record = asked("r1", text="as the first node heard it")
+
+        async def meanwhile(key: Key, mark: int) -> bool:
+            await b.store.seal(before.key, ev.Cancelled(at=1, code="user", message="Stopped."))
+            twin = asked("r1", text="as the second node heard it")
+            assert not (await b.store.open(twin, accepted_of(twin))).created
+            return await through(key, mark)
+
+        rows.take_back = meanwhile  # type: ignore[method-assign]
+        with pytest.raises(Unavailable) as refused:
+            await a.store.open(record, accepted_of(record))
+        assert not isinstance(refused.value, TooManyOpen)
+        assert rows.rows[key("r1")] == (record, accepted_of(record))
+        assert (await b.store.log(key("r1"))).record == record
+
+
 async def test_what_was_erased_is_not_opened_again(redis_server: RedisServer) -> None:
     """The sweep has read the acceptance as the erasure completes: it opens nothing, and accepts nothing anew. What the owner
     submitted under that id since is another request, and is opened again if it is lost."""

@@ -99,7 +99,8 @@ class SharedDouble:
 
     async def take_turn(self, name: str, token: bytes, keep_s: float) -> bool:
         self._check()
-        if self._common.turns.get(name, (b"", 0.0))[1] > _now():
+        has, until = self._common.turns.get(name, (b"", 0.0))
+        if until > _now() and has != token:
             return False
         self._common.turns[name] = (token, _now() + keep_s)
         return True

@@ -41,6 +41,14 @@ _KEY: Final = (acceptances.c.tenant, acceptances.c.user, acceptances.c.request_i
 
 _HASH: Final = select(acceptances.c.body_hash).where(named(acceptances, "request_id"))
 _BODY: Final = select(acceptances.c.body).where(named(acceptances, "request_id"))
+_LATER: Final = update(acceptances).values(accepted_at=acceptances.c.accepted_at + 1)
+_FOUND: Final = _LATER.where(named(acceptances, "request_id"), acceptances.c.body_hash == bindparam("same"))
+_HELD: Final = _LATER.where(named(acceptances, "request_id"), acceptances.c.body.is_not(None)).returning(
+    acceptances.c.body
+)
+_TAKEN_BACK: Final = delete(acceptances).where(
+    named(acceptances, "request_id"), acceptances.c.accepted_at == bindparam("mark")
+)
 _ENDED: Final = (
     update(acceptances)
     .where(tuple_(*_KEY).in_(bindparam("keys", expanding=True)), acceptances.c.ended_at.is_(None))
@@ -55,23 +63,45 @@ class AcceptanceRows:
         self._database = database
         self._now_ms = now_ms
 
-    async def accept(self, record: Record, accepted: Accepted) -> bool:
-        """Note the request as open; False if it was there already with the same body. Raises: RequestConflict."""
+    async def accept(self, record: Record, accepted: Accepted) -> int:
+        """Note the request as open: its mark, for `take_back`; 0 if it was there already with the same body, and then nobody
+        takes it back any more. Raises: RequestConflict."""
+        now = self._now_ms()
         values = {
             **record.key._asdict(), "body_hash": record.body_hash, "body": _ENCODER.encode((record, accepted)),
-            "accepted_at": self._now_ms(), "ended_at": None,
+            "accepted_at": now, "ended_at": None,
         }  # fmt: skip
+        same = {**_of(record.key), "same": record.body_hash}
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: AsyncConnection) -> int:
             while True:
                 if (await connection.execute(new_in(connection, acceptances), values)).rowcount > 0:
-                    return True
-                row = (await connection.execute(_HASH, _of(record.key))).one_or_none()
-                if row is None:
-                    continue  # it was forgotten just now
-                if row.body_hash != record.body_hash:
+                    return now
+                if (await connection.execute(_FOUND, same)).rowcount > 0:
+                    return 0
+                if (await connection.execute(_HASH, _of(record.key))).one_or_none() is not None:
                     raise RequestConflict(record.key.request_id)
-                return False
+                # else it was forgotten just now
+
+        return await self._database.write(work, singly=True)
+
+    async def hold(self, key: Key) -> tuple[Record, Accepted] | None:
+        """As `of`, and nobody takes it back any more: for whoever is about to open it."""
+
+        async def work(connection: AsyncConnection) -> bytes | None:
+            body: bytes | None = (await connection.execute(_HELD, _of(key))).scalar()
+            return body
+
+        return _read(key, await self._database.write(work, singly=True))
+
+    async def take_back(self, key: Key, mark: int) -> bool:
+        """Forget what was accepted with this mark; False if it stays, or is not there, for somebody else has found it since.
+
+        When it was accepted is the mark: whoever finds the row makes it a millisecond later, in the same statement. So of one
+        who takes it back and one who goes on under it, whichever comes second does nothing, and knows."""
+
+        async def work(connection: AsyncConnection) -> bool:
+            return (await connection.execute(_TAKEN_BACK, {**_of(key), "mark": mark})).rowcount > 0
 
         return await self._database.write(work, singly=True)
 
@@ -121,11 +151,7 @@ class AcceptanceRows:
         """What was accepted under that key, as long as nobody noted it as ended."""
         async with self._database.read(singly=True) as connection:
             body = (await connection.execute(_BODY, _of(key))).scalar()  # `ended` has taken it away
-        try:
-            return None if body is None else _DECODER.decode(body)
-        except msgspec.DecodeError:
-            log.exception("an accepted request cannot be read", request_id=key.request_id)
-            return None
+        return _read(key, body)
 
     async def forget(self, keys: Sequence[Key]) -> None:
         """These were erased."""
@@ -148,6 +174,14 @@ class AcceptanceRows:
 
         while await self._database.write(work) >= SWEPT_AT_ONCE:
             pass
+
+
+def _read(key: Key, body: bytes | None) -> tuple[Record, Accepted] | None:
+    try:
+        return None if body is None else _DECODER.decode(body)
+    except msgspec.DecodeError:
+        log.exception("an accepted request cannot be read", request_id=key.request_id)
+        return None
 
 
 def _of(key: Key) -> dict[str, Any]:

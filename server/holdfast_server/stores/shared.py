@@ -74,8 +74,13 @@ class Acceptances(Protocol):
     """Where a cluster accepts requests: a table that outlives the store of live journals, so that what was acknowledged is
     never lost, and the same request is the same whatever happened since."""
 
-    async def accept(self, record: Record, accepted: Accepted) -> bool:
-        """Note the request as open; False if it was there already with the same body. Raises: RequestConflict, Unavailable."""
+    async def accept(self, record: Record, accepted: Accepted) -> int:
+        """Note the request as open: its mark, for `take_back`; 0 if it was there already with the same body, and then nobody
+        takes it back any more. Raises: RequestConflict, Unavailable."""
+
+    async def take_back(self, key: Key, mark: int) -> bool:
+        """Forget what was accepted with this mark; False if it stays, for somebody else has found it since. Raises:
+        Unavailable."""
 
     async def of(self, key: Key) -> tuple[Record, Accepted] | None:
         """What was accepted under that key, as long as nobody noted it as ended. Raises: Unavailable."""

@@ -49,7 +49,7 @@ async def test_of_many_at_once_one_is_first(rows: AcceptanceRows) -> None:
     """However many hand in the same request at the same time, one of them is told that it is new."""
     record = asked("r")
     told = await asyncio.gather(*(rows.accept(record, accepted_of(record)) for _ in range(20)))
-    assert sorted(told) == [False] * 19 + [True]
+    assert sorted(map(bool, told)) == [False] * 19 + [True]
 
 
 async def test_what_is_open_is_handed_out_whole(rows: AcceptanceRows, clock: Clock) -> None:
@@ -73,6 +73,41 @@ async def test_what_ended_is_known_by_its_hash(rows: AcceptanceRows) -> None:
     assert not await rows.accept(record, accepted_of(record))
     with pytest.raises(RequestConflict):
         await rows.accept(replace(record, body_hash=b"x" * 32), accepted_of(record))
+
+
+async def test_what_somebody_else_has_found_is_not_taken_back(rows: AcceptanceRows, clock: Clock) -> None:
+    """Whoever accepted it may take it back, once, as long as nobody was told since that it is there, or holds it; what was
+    accepted after that is another's."""
+    record = asked("r")
+    mark = await rows.accept(record, accepted_of(record))
+    assert await rows.take_back(record.key, mark)
+    assert not await rows.take_back(record.key, mark)
+    clock.now += 1
+    mark = await rows.accept(record, accepted_of(record))
+    assert not await rows.accept(record, accepted_of(record))
+    assert not await rows.take_back(record.key, mark)
+    assert await rows.of(record.key) == (record, accepted_of(record))
+    held = asked("held")
+    mark = await rows.accept(held, accepted_of(held))
+    assert await rows.hold(held.key) == (held, accepted_of(held))
+    assert not await rows.take_back(held.key, mark)
+    await rows.ended([held.key])
+    assert await rows.hold(held.key) is None
+    assert await rows.hold(asked("never").key) is None
+
+
+async def test_of_those_who_take_it_back_and_find_it_one_wins(rows: AcceptanceRows, clock: Clock) -> None:
+    """At the same time one takes back what it accepted and others ask for the same: afterwards it is there, and if it was taken
+    back one of the others is told that it is new."""
+    for number in range(10):
+        record = asked(f"r{number}")
+        mark = await rows.accept(record, accepted_of(record))
+        clock.now += 1
+        first, gone, second = await asyncio.gather(
+            rows.accept(record, accepted_of(record)), rows.take_back(record.key, mark), rows.accept(record, accepted_of(record))
+        )  # fmt: skip
+        assert gone == bool(first or second)
+        assert await rows.of(record.key) is not None
 
 
 async def test_what_is_forgotten_is_new_again(rows: AcceptanceRows) -> None:

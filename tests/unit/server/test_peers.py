@@ -1,6 +1,7 @@
 """What a node has of the others: rows, messages, values that one takes, and turns."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -9,6 +10,7 @@ from holdfast_server.peers import Peers
 from holdfast_server.stores.base import Owner, Unavailable
 from tests.support.journals import ANN, BOB
 from tests.support.shared_double import Common
+from tests.support.simloop import SimLoop
 
 
 async def test_an_owner_is_watched_while_somebody_holds_him():
@@ -99,6 +101,99 @@ async def test_a_turn_that_is_kept_for_too_long_is_not_waited_for(monkeypatch):
         with pytest.raises(Unavailable):
             async with b.turn("chat", "c"):
                 raise AssertionError
+
+
+class Chat:
+    """Two nodes that take turns in simulated time; `events`: when who went in, opened its journal, or was told to try again."""
+
+    def __init__(self):
+        self.sim = SimLoop(1)
+        self.common = Common()
+        self.shared = {name: self.common.node(name) for name in "ab"}
+        self.peers = {name: Peers(shared) for name, shared in self.shared.items()}
+        self.events = []
+
+    def note(self, name, what):
+        self.events.append((name, what, round(asyncio.get_running_loop().time() - self.began)))
+
+    async def submit(self, name, after_s, takes_s):
+        await asyncio.sleep(after_s)
+        try:
+            async with self.peers[name].turn("chat", "c"):
+                self.note(name, "in")
+                await asyncio.sleep(takes_s)
+                self.note(name, "opens")
+        except Unavailable:
+            self.note(name, "again")
+
+    def run(self, *work):
+        async def main():
+            self.began = asyncio.get_running_loop().time()
+            await asyncio.gather(*work)
+            for peers in self.peers.values():
+                await peers.close()
+
+        self.sim.run(main())
+        assert not self.sim.leftover
+        return self.events
+
+
+def test_a_turn_is_kept_for_as_long_as_it_is_needed():
+    """A database that takes longer than a turn neither lets a second one in nor refuses the first; it is given back at once."""
+    chat = Chat()
+    events = chat.run(chat.submit("a", 0, 50), chat.submit("b", 45, 0.1), chat.submit("b", 3, 0.1))
+    assert events == [
+        ("a", "in", 0), ("b", "again", 28), ("a", "opens", 50), ("b", "in", 50), ("b", "opens", 50),
+    ]  # fmt: skip
+    assert not chat.common.turns
+    chat = Chat()
+    assert chat.run(chat.submit("a", 0, 5), chat.submit("b", 1, 0))[2:] == [("b", "in", 5), ("b", "opens", 5)]
+
+
+def test_whoever_cannot_keep_the_turn_does_nothing_more():
+    """A node that does not reach the store is out before another one can be in, and is told to try again."""
+    chat = Chat()
+
+    async def cut():
+        await asyncio.sleep(3)
+        chat.shared["a"].away = True
+
+    events = chat.run(chat.submit("a", 0, 30), chat.submit("b", 4, 1), cut())
+    assert [event[:2] for event in events] == [("a", "in"), ("a", "again"), ("b", "in"), ("b", "opens")]
+
+
+def test_a_turn_that_was_lost_is_not_used_any_more():
+    """Whose turn another one has, by what the store says, is out as soon as that is known."""
+    chat = Chat()
+
+    async def lose():
+        await asyncio.sleep(3)
+        place = next(iter(chat.common.turns))
+        chat.common.turns[place] = (b"another", asyncio.get_running_loop().time() + 60)
+
+    assert chat.run(chat.submit("a", 0, 30), lose()) == [("a", "in", 0), ("a", "again", 4)]
+    assert next(iter(chat.common.turns.values()))[0] == b"another"
+
+
+def test_nobody_keeps_a_turn_for_ever():
+    """What hangs inside is ended, so that the chat goes on."""
+    chat = Chat()
+    events = chat.run(chat.submit("a", 0, 900), chat.submit("b", 60, 1))
+    assert [event[:2] for event in events] == [("a", "in"), ("a", "again"), ("b", "in"), ("b", "opens")]
+
+
+def test_what_fails_inside_is_told_as_it_is():
+    """A timeout of the body's own is no lost turn."""
+    chat = Chat()
+
+    async def fails():
+        with suppress(TimeoutError):
+            async with chat.peers["a"].turn("chat", "c"):
+                raise TimeoutError
+            raise AssertionError
+
+    chat.run(fails())
+    assert not chat.common.turns
 
 
 async def test_after_a_silence_everything_is_asked_for_anew(monkeypatch):

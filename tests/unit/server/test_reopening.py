@@ -10,7 +10,7 @@ from holdfast_protocol.events import Accepted, Cancelled
 from holdfast_protocol.lifecycle import Status
 from holdfast_server import reopening
 from holdfast_server.reopening import AFTER_MS, ENDED_MS, Reopening
-from holdfast_server.stores.base import Key, Owner, Record, UnknownRequest, key_of
+from holdfast_server.stores.base import Key, Owner, Record, Unavailable, UnknownRequest, key_of
 from holdfast_server.stores.memory import MemoryStore
 from tests.support.journals import Clock, accepted_of, asked
 
@@ -29,7 +29,7 @@ class Rows:
         places = sorted(((at, key) for key, (at, _) in self.open.items() if at < before_ms), reverse=True)
         return [place for place in places if after is None or place < after][:limit]
 
-    async def of(self, key: Key) -> tuple[Record, Accepted] | None:
+    async def hold(self, key: Key) -> tuple[Record, Accepted] | None:
         found = self.open.get(key)
         return None if found is None else (found[1], accepted_of(found[1]))
 
@@ -157,15 +157,15 @@ async def test_what_was_erased_as_it_was_looked_at_is_left_alone(world, monkeypa
     world.marks = {gone.key: "7", since.key: "8"}
     world.clock.now += AFTER_MS + 1
     await world.sweep.sweep()
-    of = world.rows.of
+    hold = world.rows.hold
 
     async def erasing(key):
-        found = await of(key)
+        found = await hold(key)
         if key == gone.key:
             world.rows.open.pop(key, None)
         return found
 
-    monkeypatch.setattr(world.rows, "of", erasing)
+    monkeypatch.setattr(world.rows, "hold", erasing)
     await world.sweep.sweep()
     with pytest.raises(UnknownRequest):
         await world.store.log(gone.key)
@@ -189,3 +189,43 @@ async def test_rows_are_noted_as_fast_as_requests_end(world, monkeypatch):
     assert len(world.rows.open) == 20
     await world.sweep.sweep()
     assert len(world.rows.open) == 8
+
+
+async def test_what_is_away_keeps_nobody_waiting(world, monkeypatch):
+    """Where the store cannot say of one, the others are opened again all the same, the sweep says so, and that one's turn
+    comes."""
+    away, there = world.accept("away"), world.accept("there")
+    world.clock.now += AFTER_MS + 1
+    head = world.store.head
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+
+            async def refusing(key):
+                if key == away.key:
+                    raise Unavailable("its server is away")
+                return await head(key)
+
+            patch.setattr(world.store, "head", refusing)
+            with pytest.raises(Unavailable):
+                await world.sweep.sweep()
+    assert (await world.store.log(there.key)).record == there
+    await world.sweep.sweep()
+    await world.sweep.sweep()
+    assert (await world.store.log(away.key)).record == away
+
+
+async def test_a_second_look_that_fails_is_made_again(world, monkeypatch):
+    """What was missing once, and of which the store cannot say then, is opened as soon as it can."""
+    record = world.accept("r")
+    world.clock.now += AFTER_MS + 1
+    await world.sweep.sweep()
+    with monkeypatch.context() as patch:
+
+        async def refusing(_):
+            raise Unavailable("its server is away")
+
+        patch.setattr(world.store, "head", refusing)
+        with pytest.raises(Unavailable):
+            await world.sweep.sweep()
+    await world.sweep.sweep()
+    assert (await world.store.log(record.key)).record == record
