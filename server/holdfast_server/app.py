@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -30,6 +31,7 @@ from .config_check import check
 from .delivery import Delivery
 from .doors import health
 from .doors.bodies import BODY_BYTES_MAX
+from .doors.connection import Runner as WebRunner
 from .doors.headers import secure
 from .doors.page import PageDoor
 from .doors.page_files import read_page
@@ -42,9 +44,11 @@ from .feed import Feed
 from .fleet import agent_rows, make_agents
 from .ids import new_id
 from .journal import Journal
+from .leaving import abandon, left_behind
 from .listening import BACKLOG, listen
 from .logs import configure
 from .notices import Notices
+from .outages import Outage
 from .projector import Projector
 from .readers import Readers
 from .reopening import Reopening
@@ -87,7 +91,8 @@ class Node:
         profiles = {name: agent.profile for name, agent in self.agents.items()}
         self.tasks = Tasks("node")
         self.journal = Journal(self.store, now_ms=now_ms)
-        self.history_health = Health(self.chats.check, "the history")
+        away = Outage(log, "postgresql is not available", "postgresql is back")
+        self.history_health = Health(self.chats.check, "the history", away)
         self.projector = Projector(self.store, self.chats, self.tasks, peers=self.peers)
         self.readers = Readers(self.chats.reader_rows, now_ms=now_ms)
         self.admission = Admission(
@@ -162,7 +167,7 @@ class Node:
                 config, server=f"holdfast/{health.version_text()}", durability=store.durability
             ),
         )
-        self._web: web.AppRunner | None = None
+        self._web: WebRunner | None = None
         self._starting = True
         self.port = config.server.port
 
@@ -193,9 +198,8 @@ class Node:
                 no_page = await self._open_doors(app)
             secure(app)
             health.add_routes(app, self.trouble, self.journal.durability, no_page)
-            self._web = web.AppRunner(
+            self._web = WebRunner(
                 app,
-                handle_signals=False,
                 keepalive_timeout=HEADER_DEADLINE_S,
                 access_log=None,
                 shutdown_timeout=5.0,
@@ -291,7 +295,8 @@ class Node:
 
 
 def serve(config_path: str | None = None, overrides: Mapping[str, Any] | None = None) -> int:
-    """Run a server until it is told to stop; the process's exit status: 0, or 2 with one line that says what is wrong."""
+    """Run a server until it is told to stop; the process's exit status: 0, or 2 with one line that says what is wrong. This
+    is a whole program: it takes the signals, and what agents leave running at its end ends with the process."""
     try:
         config = load(config_path, overrides)
     except ConfigError as error:
@@ -322,6 +327,7 @@ def _os_error(error: OSError, config: Config) -> str:
 
 
 async def _serve(config: Config) -> int:
+    earlier = threading.enumerate()
     node = Node(config)
     stopping = asyncio.Event()
 
@@ -340,4 +346,6 @@ async def _serve(config: Config) -> int:
     await stopping.wait()
     log.info("stopping", grace_s=config.server.drain_s)
     await node.stop()
+    if left := await left_behind(earlier):
+        abandon(left)
     return 0

@@ -32,8 +32,14 @@ KEY_VARIABLE: Final = "OPENAI_API_KEY"
 RETRY_S: Final = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 """When a webhook that was not taken is tried again, after the last time: nine times in three days."""
 
-CLIENT_NAMES: Final = frozenset({"HOLDFAST_URL", "HOLDFAST_TOKEN", "HOLDFAST_CODEC", "HOLDFAST_CONFIG"})
+CLIENT_NAMES: Final = frozenset({"HOLDFAST_URL", "HOLDFAST_TOKEN", "HOLDFAST_CODEC"})
 """Names with our prefix that are not settings of the server."""
+
+PATH_VARIABLE: Final = "HOLDFAST_CONFIG"
+"""Names the file where the command line names none."""
+
+Sources = dict[tuple[str, ...], str]
+"""Who set what stands at a path: a variable's name, or nothing for the command line, which names itself."""
 
 
 class ConfigError(Exception):
@@ -205,21 +211,24 @@ def load(
     overrides: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Config:
-    """The configuration in force. `overrides` are dotted paths (`server.port`) from the command line; without `path`,
-    `holdfast.toml` in the working folder is read if it is there. Without any agent, the demo agent is there, and the
+    """The configuration in force. `overrides` are dotted paths (`server.port`) from the command line; without `path`
+    the file that `HOLDFAST_CONFIG` names is read, or else `holdfast.toml` in the working folder if it is there. Without any agent, the demo agent is there, and the
     OpenAI one before it where `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set. Raises: ConfigError."""
     environ = os.environ if environ is None else environ
-    tree = _read(path)
+    tree = _read(path) if path is not None else _read_named(environ.get(PATH_VARIABLE))
+    sources: Sources = {}
     for name, text in sorted(environ.items()):
-        if name.startswith(PREFIX) and name not in CLIENT_NAMES:
+        if name.startswith(PREFIX) and name not in CLIENT_NAMES and name != PATH_VARIABLE:
             steps = name.removeprefix(PREFIX).lower().split("__")
             if len(steps) == 1 and steps[0] not in Config.__struct_fields__:
                 continue
             _put(tree, steps, _value(text), name)
+            sources[tuple(steps)] = name
     for dotted, value in (overrides or {}).items():
         if value is not None:
             _put(tree, dotted.split("."), value, dotted)
-    config = _convert(tree)
+            sources[tuple(dotted.split("."))] = ""
+    config = _convert(tree, sources)
     if not config.agents and not config.agent_files:
         config.agents = default_agents(environ)
     if config.default_agent is None and config.agents:
@@ -259,6 +268,14 @@ def masked(address: str) -> str:
     return _QUERY_SECRET.sub(r"\1***", _USERINFO.sub("://***@", address))
 
 
+def _read_named(path: str | None) -> dict[str, Any]:
+    """The file that the environment names, or the usual one."""
+    try:
+        return _read(path or None)
+    except ConfigError as error:
+        raise ConfigError(f"{PATH_VARIABLE}: {error}" if path else str(error)) from None
+
+
 def _read(path: str | Path | None) -> dict[str, Any]:
     file = Path(path) if path is not None else Path("holdfast.toml")
     if path is None and not file.exists():
@@ -289,15 +306,15 @@ def _value(text: str) -> Any:
         return text
 
 
-def _convert(tree: dict[str, Any]) -> Config:
+def _convert(tree: dict[str, Any], sources: Sources) -> Config:
     agents = tree.get("agents")
     if isinstance(agents, dict):
         for name, section in agents.items():
-            _typed(section, AgentSection, f"agents.{name}")
-    return _typed(tree, Config, "")
+            _typed(section, AgentSection, f"agents.{name}", sources)
+    return _typed(tree, Config, "", sources)
 
 
-def _typed(tree: Any, kind: type[T], below: str) -> T:
+def _typed(tree: Any, kind: type[T], below: str, sources: Sources) -> T:
     """The tree as that type; `below` is the path it stands at. Raises: ConfigError."""
     try:
         return msgspec.convert(tree, kind, dec_hook=_secret)
@@ -306,7 +323,22 @@ def _typed(tree: Any, kind: type[T], below: str) -> T:
         path = f"{below}{where.rstrip('`')}".lstrip(".")
         if what.startswith("Invalid enum value"):
             what = f"{what}, expected one of: {', '.join(_choices(kind, where))}"
-        raise ConfigError(f"{path}: {what}" if path else what) from None
+        parts = (_source(path, what, sources), path, what)
+        raise ConfigError(": ".join(part for part in parts if part)) from None
+
+
+def _source(path: str, what: str, sources: Sources) -> str:
+    """The variable that set what is wrong at that path, or nothing: a file names no line, but a variable has a name."""
+    steps = tuple(re.split(r"[.\[]", path)) if path else ()
+    unknown = re.search(r"unknown field `(.*)`", what)
+    if unknown is not None:
+        steps = (*steps, unknown[1])
+    for length in range(len(steps), 0, -1):
+        if steps[:length] in sources:
+            return sources[steps[:length]]
+    if "missing required" in what:
+        return ""
+    return next((name for set_at, name in sources.items() if steps and set_at[: len(steps)] == steps), "")
 
 
 def _choices(kind: Any, where: str) -> list[str]:

@@ -26,7 +26,9 @@ HISTORY_SCHEME: Final = "sqlite+aiosqlite:///"
 SERVER_HISTORY_SCHEMES: Final = ("postgresql://", "postgres://", "postgresql+asyncpg://")
 """Histories that several nodes can share."""
 
-STORE_SCHEMES: Final = ("redis://", "rediss://", "redis+sentinel://", "redis+cluster://")
+STORE_SCHEMES: Final = tuple(
+    f"redis{tls}{flavour}://" for tls in ("", "s") for flavour in ("", "+sentinel", "+cluster")
+)
 
 _ORIGIN: Final = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/\s?#@]+", re.ASCII | re.IGNORECASE)
 
@@ -78,6 +80,10 @@ def _storage(config: Config) -> None:
         Address.parse(url)
     except ValueError as error:
         raise ConfigError(f"store.url: {error}") from None
+    if config.store.durability == "power" and config.cluster.volatile_ok:
+        raise ConfigError(
+            "store.durability: power keeps what is acknowledged, and cluster.volatile_ok lets it go; choose one"
+        )
     if not shared_history:
         raise ConfigError(
             "store.history: nodes that share store.url need a history that they share too: postgresql://HOST/NAME"

@@ -23,6 +23,7 @@ from holdfast_protocol import events as ev
 
 from .agents.base import Agent
 from .deadlines import lowered, sentence
+from .outages import Outage
 from .stores.base import Change, JournalSealed, Key, Store, UnknownRequest
 from .stores.log import Log
 
@@ -60,6 +61,8 @@ class Expiry:
         self._now_ms = now_ms
         self._heap: list[tuple[int, Key]] = []
         self._any = asyncio.Event()
+        self._unread = Outage(log, "cannot read what waits", "what waits can be read again")
+        self._unnoted = Outage(log, "an end could not be noted", "ends are noted again")
         store.observe(self._changed)
 
     async def run(self) -> None:
@@ -83,12 +86,13 @@ class Expiry:
                 continue
             _, key = heapq.heappop(self._heap)
             try:
-                await self._look(key)
-            except (JournalSealed, UnknownRequest):
-                continue  # somebody was faster
-            except Exception:  # whatever the store has, this end and all others must still be noted
-                log.exception("an end could not be noted", request=key.request_id)
+                with suppress(JournalSealed, UnknownRequest):  # somebody was faster
+                    await self._look(key)
+            except Exception as error:  # noqa: BLE001 - whatever the store has, this end and all others must still be noted
+                self._unnoted.failed(error, request_id=key.request_id)
                 heapq.heappush(self._heap, (self._now_ms() + AGAIN_MS, key))
+            else:
+                self._unnoted.over()
 
     async def _sweep(self) -> None:
         """What other nodes opened, a part of it."""
@@ -107,9 +111,11 @@ class Expiry:
                         self._looked.add(row.key)
                 if self._mark is None:
                     self._looked, self._round = self._round, set()
-                    return
-        except Exception:  # as in `run`
-            log.exception("cannot read what waits")
+                    break
+        except Exception as error:  # noqa: BLE001 - as in `run`
+            self._unread.failed(error)
+        else:
+            self._unread.over()
 
     async def _read(self) -> None:
         """What was there before us; all later changes are told, or found by sweeps."""
@@ -126,10 +132,11 @@ class Expiry:
                     if row.status == "queued":
                         with suppress(UnknownRequest):
                             self._watch(await self._store.log(row.key))
-            except Exception:  # as above
-                log.exception("cannot read what waits")
+            except Exception as error:  # noqa: BLE001 - as above
+                self._unread.failed(error)
                 await asyncio.sleep(AGAIN_MS / 1000)
                 continue
+            self._unread.over()
             if following is None:
                 return
             before = following

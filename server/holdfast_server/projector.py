@@ -26,6 +26,7 @@ import structlog
 from .backlog import Backlog
 from .chats import Chats
 from .history.turns import Turns
+from .outages import Outage
 from .peers import Peers
 from .stores.base import Change, Damaged, Key, Owner, Store, Unavailable, UnknownRequest
 from .stores.log import Log
@@ -93,6 +94,8 @@ class Projector:
         self._due = asyncio.Event()
         self._waiters: list[tuple[Owner | None, int, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
+        # Neither side is blamed: what is missing may be the journals' store as well as the history.
+        self._outage = Outage(log, "answers do not reach the history", "answers reach the history again")
 
     async def start(self) -> None:
         """Begin; the first sweep goes on behind, and `catch_up` waits for it."""
@@ -186,17 +189,19 @@ class Projector:
         sweep = True
         while True:
             try:
-                if sweep or not self._whole:
-                    await self._sweep()
-                await self._drain()
+                failure = await self._swept() if sweep or not self._whole else None
+                await self._drain(anyway=failure is not None)
+                if failure is not None:
+                    raise failure
                 wait_s = RETRY_S_MIN
+                self._outage.over()
             except Unavailable as error:
-                log.warning("the history is behind; it is tried again", reason=str(error), wait_s=wait_s)
+                self._outage.failed(error)
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, RETRY_S_MAX)
                 continue
-            except Exception:  # a bug, whosever it is, must not end the only loop that writes the history
-                log.exception("the history is behind; it is tried again")
+            except Exception as error:  # noqa: BLE001 - a bug must not end the only loop that writes the history
+                self._outage.failed(error)
                 await asyncio.sleep(RETRY_S_MAX)
                 continue
             sweep = await self._wait()
@@ -210,10 +215,21 @@ class Projector:
             return True
         return False
 
-    async def _drain(self) -> None:
-        """Project what is noted, each owner's oldest first, until nothing is, or a sweep must come first."""
+    async def _swept(self) -> Unavailable | None:
+        """Sweep; why it could not be done, where nodes share a store: part of that may be away for long, and what is noted does
+        not wait for it. Raises: Unavailable."""
+        try:
+            await self._sweep()
+        except Unavailable as error:
+            if self._peers.alone:
+                raise
+            return error
+        return None
+
+    async def _drain(self, *, anyway: bool = False) -> None:
+        """Project what is noted, each owner's oldest first, until nothing is, or (unless `anyway`) a sweep must come first."""
         held: list[Key] = []
-        while self._backlog and not self._look_again:
+        while self._backlog and (anyway or not self._look_again):
             key = self._backlog.take()
             try:
                 if await self._project(key):

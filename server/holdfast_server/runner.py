@@ -19,9 +19,10 @@ import structlog
 
 from .agents.base import Agent
 from .expiry import Expiry
+from .outages import Outage
 from .run import Run
 from .standing import ANSWER_BYTES_MAX
-from .stores.base import Claim, Store, Unavailable
+from .stores.base import Claim, Store
 from .tasks import Tasks
 from .terms import History, Terms
 
@@ -29,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 CANCEL_GRACE_S: Final = 10.0
 """How long an agent may take to close what it has open."""
+
+ABANDONED_S: Final = 1.0
+"""What is left after a drain is waited for so long: an agent that did not close within its grace will not do so now."""
 
 CLAIMS_AT_ONCE_MAX: Final = 32
 """Claims in flight when there is much to do: they share a commit."""
@@ -73,6 +77,7 @@ class Runner:
         self._draining = False
         self._freed = asyncio.Event()
         self._server: asyncio.Task[None] | None = None
+        self._outage = Outage(log, "cannot claim", "can claim again")
 
     def __repr__(self) -> str:
         return f"Runner({self.running} of {self.slots})"
@@ -104,7 +109,7 @@ class Runner:
             for run in self._runs.values():
                 run.hand_over()
             await asyncio.wait(set(self._runs), timeout=self._terms.cancel_grace_s * 2)
-        await self.close()
+        await self._tasks.close(ABANDONED_S)
 
     async def close(self) -> None:
         """Stop at once and write nothing: what runs is recovered by whoever claims it next."""
@@ -122,12 +127,11 @@ class Runner:
             try:
                 await self._store.claimable()
                 found = await self._claim(min(wave, self.slots - self.running))
-            except Unavailable as error:
-                log.warning("cannot claim", error=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever the store has, the server must go on claiming
+                self._outage.failed(error)
                 found = -1
-            except Exception:  # whatever the store has, the server must go on claiming
-                log.exception("cannot claim")
-                found = -1
+            else:
+                self._outage.over()
             if found < 0:
                 await asyncio.sleep(RETRY_S * (0.5 + self._terms.dice() / 2))
             elif found == 0:
@@ -161,8 +165,12 @@ class Runner:
         return found
 
     def _run(self, claim: Claim) -> None:
+        journal = claim.log
+        if claim.how == "recovered" and self._shared:  # of one's own there is one line, at the start
+            name, attempt = journal.key.request_id, journal.attempt + 1
+            log.info("an answer is taken over", request_id=name, term=claim.term, attempt=attempt)
         run = Run(self._terms, claim)
-        task = self._tasks.start(run.live(), f"run {claim.log.key.request_id}")
+        task = self._tasks.start(run.live(), f"run {journal.key.request_id}")
         self._runs[task] = run
         task.add_done_callback(self._free)
         if self._draining:

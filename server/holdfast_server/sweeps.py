@@ -12,6 +12,8 @@ from typing import Final
 
 import structlog
 
+from .outages import Outage
+
 log = structlog.get_logger(__name__)
 
 Work = Callable[[], Awaitable[object]]
@@ -23,25 +25,39 @@ async def sweep(often: Sequence[Work], seldom: Sequence[Work], *, every_s: float
     """Do the one every `every_s` seconds, and the other every `seldom_s`, until cancelled."""
     clock = asyncio.get_running_loop().time
     seldom_at = clock() + seldom_s
+    frequent, rare = [_watched(work) for work in often], [_watched(work) for work in seldom]
     while True:
         await asyncio.sleep(every_s)
-        due = list(often)
+        due = list(frequent)
         if clock() >= seldom_at:
             seldom_at = clock() + seldom_s
-            due += seldom
-        for work in due:
+            due += rare
+        for work, outage in due:
             try:
                 await work()
-            except Exception:
-                log.exception("sweep failed; it is tried again", work=getattr(work, "__name__", repr(work)))
+            except Exception as error:  # noqa: BLE001 - it is logged, and nobody else's work waits for it
+                outage.failed(error)
+            else:
+                outage.over()
+
+
+def _watched(work: Work) -> tuple[Work, Outage]:
+    """With what is said of its failures: whose it is, and what it does."""
+    name = getattr(work, "__qualname__", repr(work)).rpartition("<locals>.")[2]
+    return work, Outage(log, "sweep failed; it is tried again", "sweep works again", work=name)
 
 
 class Health:
-    """Whether something that is asked every now and then answers. `run` is its life."""
+    """Whether something that is asked every now and then answers. `run` is its life; the log tells when it does not, and when
+    it does again."""
 
-    def __init__(self, ask: Work, what: str, *, every_s: float = 2.0, patience_s: float = 4.0) -> None:
+    def __init__(
+        self, ask: Work, what: str, outage: Outage, *, every_s: float = 2.0, patience_s: float = 4.0
+    ) -> None:
+        """`what` is the name that people are told, `outage` has the words for whoever runs it."""
         self._ask = ask
         self._what = what
+        self._outage = outage
         self._every_s = every_s
         self._patience_s = patience_s
         self.trouble: str | None = None
@@ -52,9 +68,13 @@ class Health:
             try:
                 async with asyncio.timeout(self._patience_s):
                     await self._ask()
-                self.trouble = None
             except TimeoutError:
                 self.trouble = f"{self._what} does not answer"
+                self._outage.failed(self.trouble)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told to people, and asked again
                 self.trouble = str(error)
+                self._outage.failed(error)
+            else:
+                self.trouble = None
+                self._outage.over()
             await asyncio.sleep(self._every_s)

@@ -1,6 +1,7 @@
 """How a server ends and begins, as processes see it: drain, hand-over, the folder's lock, refusals in one line."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,39 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 BOUND_S = 60
 
+STUBBORN = """
+import asyncio, threading, time
+
+from holdfast import agent
+
+
+async def deaf():
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+
+
+@agent
+async def in_a_thread(context):
+    yield "I think."
+    await asyncio.to_thread(time.sleep, 3600)
+
+
+@agent
+async def in_a_thread_of_its_own(context):
+    threading.Thread(target=time.sleep, args=(3600,), name="mine").start()
+    yield "I think."
+
+
+@agent
+async def in_a_task(context):
+    context.task = asyncio.create_task(deaf(), name="deaf")
+    await asyncio.sleep(0)
+    yield "I think."
+"""
+
 
 async def test_sigterm_lets_what_runs_end_and_exits_0(tmp_path):
     """An answer that fits into the grace is finished, its client has all of it, and the exit status is 0."""
@@ -26,6 +60,7 @@ async def test_sigterm_lets_what_runs_end_and_exits_0(tmp_path):
             async for _ in answer:
                 break
             assert await server.process.terminate() == 0
+            assert "abandoned" not in server.process.tail()
             await server.start()
             assert (await answer.result()).text == expected_text(script, call=1)
             assert answer.transcript.attempt == 1
@@ -50,6 +85,31 @@ async def test_sigterm_hands_over_what_does_not_fit_without_a_new_attempt_number
         await server.start()
         assert (await answer.result()).text == expected_text(script, call=2)
         assert (await answer.result()).status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("agent", "named"),
+    [("in_a_thread", "thread asyncio_"), ("in_a_thread_of_its_own", "thread mine"), ("in_a_task", "deaf")],
+)
+async def test_what_an_agent_left_running_keeps_no_process(tmp_path, agent, named):
+    """A thread, or a task that takes no cancellation, is named in one line and abandoned: the process ends with 0."""
+    (tmp_path / "stubborn.py").write_text(STUBBORN)
+    toml = f'agent_files = ["{tmp_path / "stubborn.py"}"]\n[server]\ndrain_s = 0.2'
+    async with (
+        Server(tmp_path / "server", toml=toml) as server,
+        asyncio.timeout(BOUND_S),
+        connect(server.url) as client,
+    ):
+        async for _ in await client.submit("Think.", agent=agent):
+            break
+        assert await server.process.terminate() == 0
+        said = [
+            json.loads(line) for line in server.process.output.read_text().splitlines() if line[:1] == "{"
+        ]
+    (line,) = [line for line in said if line["event"] == "what an agent left running is abandoned"]
+    assert line["level"] == "warning"
+    assert len(line["left"]) == 1
+    assert line["left"][0].startswith(named)
 
 
 async def test_a_second_server_on_the_same_folder_is_refused_with_the_holders_pid(tmp_path):

@@ -39,11 +39,19 @@ async def test_the_same_list_is_found_and_another_is_a_conflict(batches: Batches
     assert made.items == [BatchItem(request_id="r1"), BatchItem(request_id="r2")]
 
 
-@pytest.mark.parametrize("ids", [[], ["r", "r"], [f"r{number}" for number in range(BATCH_MAX + 1)]])
-async def test_lists_that_are_none(batches: Batches, ids: list[str]) -> None:
-    """No request, one of them twice, or too many: refused, and nothing is kept."""
-    with pytest.raises(ProtocolError):
+@pytest.mark.parametrize(
+    ("ids", "param"),
+    [
+        ([], "requests"),
+        (["r", "s", "r"], "requests[2].request_id"),
+        ([f"r{number}" for number in range(BATCH_MAX + 1)], "requests"),
+    ],
+)
+async def test_lists_that_are_none(batches: Batches, ids: list[str], param: str) -> None:
+    """No request, one of them twice, or too many: refused with the field, and nothing is kept."""
+    with pytest.raises(ProtocolError) as refused:
         await batches.create(ADA, "b", ids)
+    assert refused.value.param == param
     with pytest.raises(UnknownBatch):
         await batches.get(ADA, "b")
 

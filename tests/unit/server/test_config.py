@@ -41,10 +41,46 @@ def test_a_missing_file_that_was_named_is_an_error(tmp_path):
         load(tmp_path / "nowhere.toml", environ={})
 
 
-def test_an_unknown_key_in_the_environment_is_an_error():
-    """A misspelt variable is not ignored."""
-    with pytest.raises(ConfigError, match="prot"):
-        load(None, environ={"HOLDFAST_SERVER__PROT": "1"})
+def test_the_environment_names_the_file(tmp_path, monkeypatch):
+    """`HOLDFAST_CONFIG` counts where no file is named otherwise, and then the usual one is not read; what it names must exist."""
+    monkeypatch.chdir(tmp_path)
+    for name, port in (("holdfast.toml", 1001), ("other.toml", 1002), ("given.toml", 1003)):
+        (tmp_path / name).write_text(f"[server]\nport = {port}\n")
+    environ = {"HOLDFAST_CONFIG": str(tmp_path / "other.toml")}
+    assert load(None, environ=environ).server.port == 1002
+    assert load(tmp_path / "given.toml", environ=environ).server.port == 1003
+    assert load(None, environ={"HOLDFAST_CONFIG": ""}).server.port == 1001
+    with pytest.raises(ConfigError, match=r"^HOLDFAST_CONFIG: nowhere\.toml: No such file"):
+        load(None, environ={"HOLDFAST_CONFIG": "nowhere.toml"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("HOLDFAST_SERVER__PROT", "1", "HOLDFAST_SERVER__PROT: server: Object contains unknown field `prot`"),
+        ("HOLDFAST_SERVER", "{prot = 1}", "HOLDFAST_SERVER: server: Object contains unknown field `prot`"),
+        ("HOLDFAST_SERVER__PORT", "x", "HOLDFAST_SERVER__PORT: server.port: Expected `int`, got `str`"),
+        ("HOLDFAST_SERVER__PORT__X", "1", "HOLDFAST_SERVER__PORT__X: server.port: Expected `int`, got `object`"),
+        ("HOLDFAST_COLOUR__RED", "1", "HOLDFAST_COLOUR__RED: Object contains unknown field `colour`"),
+        ("HOLDFAST_AGENTS__GPT__KIND", "x", "HOLDFAST_AGENTS__GPT__KIND: agents.gpt.kind: Invalid enum value 'x'"),
+        ("HOLDFAST_CLUSTER__ROLES", '["x"]', "HOLDFAST_CLUSTER__ROLES: cluster.roles[0]: Invalid enum value 'x'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_variable_is_named(name, value, says):
+    """A misspelt variable, or one with a wrong value, is not ignored, and does not look like a mistake in the file."""
+    with pytest.raises(ConfigError) as error:
+        load(None, environ={name: value, "HOLDFAST_SERVER__HOST": "127.0.0.1"})
+    assert str(error.value).startswith(says)
+
+
+def test_no_variable_is_blamed_for_what_others_set(tmp_path):
+    """What the file or the command line set wrong is theirs, though variables set something beside or before it."""
+    file = tmp_path / "holdfast.toml"
+    file.write_text("[server]\nprot = 1\n")
+    with pytest.raises(ConfigError, match=r"^server: Object"):
+        load(file, environ={"HOLDFAST_SERVER__PORT": "1"})
+    with pytest.raises(ConfigError, match=r"^server\.port: Expected"):
+        load(None, {"server.port": -1}, environ={"HOLDFAST_SERVER__PORT": "1"})
 
 
 def test_agents_of_a_fresh_install():

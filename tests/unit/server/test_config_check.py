@@ -33,6 +33,11 @@ TOKENS = '[identity]\nkind = "tokens"\n'
         ('[store]\nurl = "redis://u:pw@h/0"\nhistory = "sqlite+aiosqlite:///h.db"', "store.history:"),
         ('[store]\nurl = "http://u:pw@h/0"\nhistory = "postgresql://u:pw@h/d"', "store.url:"),
         ('[store]\nurl = "redis://u:pw@h/much"\nhistory = "postgresql://u:pw@h/d"', "store.url:"),
+        ('[store]\nurl = "redis://u:pw@h/1"\nhistory = "postgresql://u:pw@h/d"', "store.url:"),
+        (
+            '[store]\nurl = "redis://h"\nhistory = "postgresql://h/d"\ndurability = "power"\n[cluster]\nvolatile_ok = true',
+            "store.durability:",
+        ),
         ('[cluster]\nroles = ["worker"]', "cluster.roles:"),
         ("[cluster]\nroles = []", "cluster.roles:"),
         ('[agents.x]\nkind = "openai_chat"\nbase_url = "http://127.0.0.1:1/v1"', "agents.x.model:"),
@@ -67,6 +72,8 @@ def test_what_cannot_work_is_refused_with_its_path(tmp_path, text, says):
         '[store]\nhistory = "sqlite+aiosqlite:///h.db"',
         '[store]\nurl = "redis://u:pw@h:1/0"\nhistory = "postgresql://u:pw@h/d"\n[cluster]\nroles = ["worker"]',
         '[store]\nurl = "redis+sentinel://h:1,i:2/name/0"\nhistory = "postgres://u:pw@h/d"',
+        '[store]\nurl = "rediss+sentinel://h:1,i:2/name/0"\nhistory = "postgres://u:pw@h/d"',
+        '[store]\nurl = "rediss+cluster://h:1,i:2"\nhistory = "postgres://u:pw@h/d"\ndurability = "power"',
     ],
 )
 def test_what_can_work_passes(tmp_path, text):

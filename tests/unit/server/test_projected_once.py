@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from holdfast_server.chats import Chats
 from holdfast_server.peers import Peers
 from holdfast_server.projector import Projector
+from holdfast_server.stores.base import Unavailable
 from holdfast_server.stores.log import Log
 from holdfast_server.tasks import Tasks
 from tests.support.journals import ANN, asked
 from tests.support.shared_double import Common
-from tests.unit.server.test_projector import Parts, answer, parts, projector_of, shown, submit
+from tests.unit.server.test_projector import Parts, Trouble, answer, parts, projector_of, shown, submit
 
 __all__ = ["parts"]  # the fixture
 
@@ -79,3 +82,28 @@ async def test_an_id_that_comes_again_is_another_journal(parts: Parts) -> None:
     await projector.catch_up()
     assert (await shown(chats))[0] == ("r1", "Yes.", "completed")
     await projector.close()
+
+
+async def test_a_sweep_that_fails_keeps_nothing_waiting(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nodes share a store, part of it may be away for long: what this node commits meanwhile is in the history."""
+    store, chats = parts
+
+    async def away(*_: object, **__: object) -> Any:
+        raise Unavailable("a server is away")
+
+    monkeypatch.setattr(store, "summaries", away)
+    written = asyncio.Event()
+
+    async def before(*_: object) -> None:
+        written.set()
+
+    history: Any = Trouble(chats, before)
+    peers = Peers(Common().node("a"))
+    projector = Projector(store, history, Tasks("test"), sweep_s=3_600, peers=peers)
+    await projector.start()
+    await submit(store, asked("r1"))
+    await asyncio.wait_for(written.wait(), 10)
+    await projector.close()
+    await peers.close()

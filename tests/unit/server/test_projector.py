@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from holdfast_protocol.events import Started
 from holdfast_server import projector as module
@@ -189,7 +190,11 @@ async def test_a_locked_history_is_tried_again(parts: Parts, monkeypatch: pytest
     with pytest.raises(Unavailable, match="behind"):
         await projector.catch_up(wait_s=0)
     locked = False
-    await projector.catch_up()
+    with structlog.testing.capture_logs() as lines:
+        await projector.catch_up()
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("answers reach the history again", "info")
+    ]
     assert steps == [("opened", "r0"), ("opened", "r1"), ("opened", "r2")]
     await projector.close()
 

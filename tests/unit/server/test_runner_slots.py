@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import structlog
 
 from holdfast_protocol import events as ev
 from holdfast_protocol.errors import IllegalEvent
@@ -89,13 +90,41 @@ def test_a_drain_lets_runs_end_and_hands_over_the_rest():
     simulate(agent, main)
 
 
+class Crashing(MemoryStore):
+    """What was handed over looks as if its node had died."""
+
+    async def claim(self) -> Claim | None:
+        claim = await super().claim()
+        return claim and (claim._replace(how="recovered") if claim.how == "handed_over" else claim)
+
+
+def test_what_another_node_lost_is_one_line():
+    """Where nodes share a store, taking an answer over is told by its id, term and attempt, without a word of it."""
+
+    async def main(sim: SimLoop) -> None:
+        store = Crashing(now_ms=sim.now_ms, nonce=lambda: "abcdef01")
+        async with Bench(sim, Played(says("secret", 50)), store, shared=True) as bench:
+            key = await bench.submit("secret")
+            await asyncio.sleep(1)
+            await bench.runner.drain(0)
+            with structlog.testing.capture_logs() as lines:
+                await bench.another_runner().start()
+                await bench.sealed(key)
+        told = {
+            "event": "an answer is taken over",
+            "log_level": "info",
+            "request_id": "r1",
+            "term": 2,
+            "attempt": 2,
+        }
+        assert lines == [told]
+
+    sim = SimLoop(1)
+    sim.run(main(sim))
+
+
 def test_a_crash_is_a_new_attempt_until_it_happened_too_often():
     """A recovered request is told to its readers as a new attempt; beyond the budget it ends as interrupted."""
-
-    class Crashing(MemoryStore):
-        async def claim(self) -> Claim | None:
-            claim = await super().claim()
-            return claim and (claim._replace(how="recovered") if claim.how == "handed_over" else claim)
 
     async def main(sim: SimLoop) -> None:
         store = Crashing(now_ms=sim.now_ms, nonce=lambda: "abcdef01")

@@ -48,6 +48,14 @@ def test_it_shows_everything_and_says_what_it_is():
     assert 4 < took_s < 15  # a pleasant pace, and not a long wait
 
 
+def test_it_counts_as_people_do():
+    """One word is not "1 words"."""
+    transcript, _ = ask("?", pace=0)
+    assert "That is **1 word** and 1 character; " in transcript.text
+    thought = next(part.text for part in transcript.parts if isinstance(part, ReasoningPart))
+    assert "The question has 1 word. " in thought
+
+
 def test_answers_vary_with_the_question():
     """Another question is answered otherwise; the same one alike."""
     assert ask("One?", pace=0)[0].text == ask("One?", pace=0)[0].text

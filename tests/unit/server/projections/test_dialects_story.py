@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from holdfast_protocol import events as ev
@@ -45,23 +47,72 @@ def test_every_agents_log_tells_its_steps():
     ]
 
 
-def test_a_step_is_replaced_in_place():
-    """A later progress event of one part changes what its entry says, and adds none."""
+def test_a_step_that_says_something_new_is_told_anew():
+    """Its entry goes to the end with the new time, behind the tool that was called in between; it is never there twice."""
     steps = [
-        ev.Progress(at=at(2), part=0, id="p", label=label, percent=percent)
-        for label, percent in (("a", 10), ("b", 30))
+        ev.Progress(at=at(second), part=0, id="w", label=label, step=number, total=3)
+        for second, label, number in ((2, "Loading", 1), (5, "Ranking", 2), (6, "Writing up", 3))
+    ]
+    tool = (
+        ev.ToolCall(at=at(3), part=1, call_id="c1", name="search"), ev.PartDone(at=at(3), part=1),
+        ev.ToolResult(at=at(4), part=1, output="found"),
+    )  # fmt: skip
+    told = story((ACCEPTED, STARTED, steps[0], *tool, steps[1]))
+    assert told.progress[3:] == [
+        {"timestamp": stamp(3), "type": "tool_execution", "message": "Executing tool: search"},
+        {"timestamp": stamp(4), "type": "tool_result", "message": "Tool finished: search"},
+        {"timestamp": stamp(5), "type": "step", "message": "Ranking"},
+    ]
+    assert told.saying == "Ranking"
+    told.apply(steps[2])
+    assert [entry["message"] for entry in told.progress[3:]] == [
+        "Executing tool: search", "Tool finished: search", "Writing up",
+    ]  # fmt: skip
+
+
+def test_the_entry_that_goes_is_the_steps_own():
+    """Of two steps that look the same, the one that says something new is told anew; the other stays where it is."""
+    steps = [
+        ev.Progress(at=at(2), part=part, id=str(part), label=label)
+        for part, label in ((0, "Loading"), (1, "Waiting"), (2, "Loading"), (2, "Ranking"))
     ]
     told = story((ACCEPTED, STARTED, *steps))
-    assert [entry["message"] for entry in told.progress][3:] == ["b"]
+    assert [entry["message"] for entry in told.progress[3:]] == ["Loading", "Waiting", "Ranking"]
+
+
+def test_a_step_that_says_the_same_stays_where_it_is():
+    """A later progress event with the same words changes the percent alone, and adds no entry."""
+    steps = [
+        ev.Progress(at=at(second), part=0, id="p", label="a", percent=percent)
+        for second, percent in ((2, 10), (3, 30))
+    ]
+    told = story((ACCEPTED, STARTED, *steps))
+    assert told.progress[3:] == [{"timestamp": stamp(2), "type": "step", "message": "a"}]
     assert told.percent == 30.0
 
 
 def test_percent_is_what_was_measured_and_nothing_else():
     """None until the agent measures; 100 when it is whole; measured anew when the answer is begun again."""
     assert story((ACCEPTED, STARTED, *TEXT_ALONE)).percent is None
-    assert story(WHOLE[:3]).percent == 50.0
+    assert story(WHOLE[:3]).percent == 25.0
     assert story((*WHOLE[:3], RESTARTED)).percent is None
     assert story(WHOLE).percent == 100.0
+
+
+def test_a_step_that_is_being_taken_is_not_done():
+    """Of three steps, the last one is 66.7 % while it runs, and where it fails; 100 only once it is done."""
+    states: list[tuple[Literal["running", "failed", "done"], float]] = [
+        ("running", 66.7),
+        ("failed", 66.7),
+        ("done", 100.0),
+    ]
+    for state, percent in states:
+        step = ev.Progress(at=at(2), part=0, id="w", label="Writing up", step=3, total=3, state=state)
+        told = story((ACCEPTED, STARTED, step)).percent
+        assert told is not None
+        assert round(told, 1) == percent
+    first = ev.Progress(at=at(2), part=0, id="w", label="Loading", step=1, total=3)
+    assert story((ACCEPTED, STARTED, first)).percent == 0.0
 
 
 def test_a_restart_is_a_step_and_takes_the_text_back():

@@ -107,7 +107,7 @@ def test_a_job_streams_connected_then_each_step():
         "status": "connected", "progress": 0, "message": "Stream connected", "updated_at": stamp(0),
     }  # fmt: skip
     assert {
-        "status": "processing", "progress": 50, "message": "Processing step 2 of 4...", "updated_at": stamp(2),
+        "status": "processing", "progress": 25, "message": "Processing step 2 of 4...", "updated_at": stamp(2),
     } in frames  # fmt: skip
     assert [frame["status"] for frame in frames[1:-1]] == ["processing"] * (len(frames) - 2)
     assert [frame["message"] for frame in frames[1:]] == [

@@ -109,7 +109,7 @@ def test_a_message_that_is_answered_at_once():
 def test_a_job_that_is_polled():
     """All lies in `data`: percent and words on the way, the response at the end."""
     assert workflow_jobs.status(story(WHOLE[:3])) == {"success": True, "data": {
-        "job_id": "workflow_r1", "status": "processing", "progress": 50, "message": "Processing step 2 of 4...",
+        "job_id": "workflow_r1", "status": "processing", "progress": 25, "message": "Processing step 2 of 4...",
         "updated_at": stamp(2),
     }}  # fmt: skip
     assert workflow_jobs.status(QUEUED)["data"]["status"] == "processing"
@@ -148,7 +148,7 @@ def test_a_task_that_is_polled():
         "task_id": "r1", "status": "PENDING", "result": None, "error": None, "progress": None,
     }  # fmt: skip
     assert chat_tasks.status(story(WHOLE[:3])) == {
-        "task_id": "r1", "status": "STARTED", "result": None, "error": None, "progress": 50.0,
+        "task_id": "r1", "status": "STARTED", "result": None, "error": None, "progress": 25.0,
     }  # fmt: skip
     body = chat_tasks.status(story(WHOLE, chat_id="c"))
     assert (body["status"], body["error"], body["progress"]) == ("SUCCESS", None, 100.0)

@@ -47,12 +47,19 @@ def test_what_was_asked_is_echoed() -> None:
         reasoning={"effort": "low"},
         truncation="auto",
         user="u-1",
+        service_tier="priority",
     )
     value = response_of(asked(said))
     for name, noted in msgspec.to_builtins(said).items():
         assert value[name] == noted, name
     assert value["id"] == "resp_r-1"
     assert value["created_at"] == 1_760_000_000
+
+
+def test_a_tier_is_there_only_where_it_was_given() -> None:
+    """Neither what another door asked nor what was noted by an earlier release has the field."""
+    for request in (asked(), asked(ResponsesEnvelope(model="m"))):
+        assert "service_tier" not in response_of(request)
 
 
 def test_a_request_of_another_door_has_defaults() -> None:
