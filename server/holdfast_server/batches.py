@@ -129,9 +129,13 @@ class Batches:
         ProtocolError."""
         ids = list(request_ids)
         if not 1 <= len(ids) <= BATCH_MAX:
-            raise ProtocolError("invalid", f"A batch has 1 to {BATCH_MAX} requests.")
-        if len(set(ids)) < len(ids):
-            raise ProtocolError("invalid", "Two requests of the batch have the same `request_id`.")
+            raise ProtocolError("invalid", f"A batch has 1 to {BATCH_MAX} requests.", param="requests")
+        seen: set[str] = set()
+        for number, request_id in enumerate(ids):
+            if request_id in seen:
+                text = "Two requests of the batch have the same `request_id`."
+                raise ProtocolError("invalid", text, param=f"requests[{number}].request_id")
+            seen.add(request_id)
         items = [BatchItem(request_id=request_id) for request_id in ids]
         batch = Batch(owner=owner, batch_id=batch_id, created_at=self._now_ms(), items=items)
         known = await self._rows.add(batch)

@@ -23,29 +23,37 @@ _SORTED = msgspec.msgpack.Encoder(order="sorted")
 
 
 def check_submission(submission: Submission) -> None:
-    """What the types do not say. Raises: ProtocolError."""
-    texts = [submission.text or "", *texts_of(submission.messages)]
-    if sum(len(text.encode()) for text in texts) > TEXT_BYTES_MAX:
-        raise ProtocolError("too_large", f"A request's text may have {TEXT_BYTES_MAX} bytes.")
+    """What the types do not say. Raises: ProtocolError that names the field."""
+    said = len((submission.text or "").encode())
+    brought = sum(len(text.encode()) for text in texts_of(submission.messages))
+    if said + brought > TEXT_BYTES_MAX:
+        param = "text" if said > brought else "messages"
+        raise ProtocolError("too_large", f"A request's text may have {TEXT_BYTES_MAX} bytes.", param=param)
     check_depth(submission.options)
     _check_calls(submission.messages)
     if submission.chat_id is None:
         if submission.text is None and not submission.messages:
             raise ProtocolError("invalid", "Give `text` or `messages`.")
         if not submission.messages and not (submission.text or "").strip():
-            raise ProtocolError("invalid", "`text` is empty.")
-        if submission.parent_id or submission.message_id or submission.root:
-            raise ProtocolError("invalid", "`parent_id`, `message_id` and `root` need a `chat_id`.")
+            raise ProtocolError("invalid", "`text` is empty.", param="text")
+        for name in ("parent_id", "message_id", "root"):
+            if getattr(submission, name):
+                text = "`parent_id`, `message_id` and `root` need a `chat_id`."
+                raise ProtocolError("invalid", text, param=name)
     else:
-        if any(message.role != "system" for message in submission.messages):
-            raise ProtocolError("invalid", "With a `chat_id`, `messages` may be of the role system only.")
+        for number, message in enumerate(submission.messages):
+            if message.role != "system":
+                text = "With a `chat_id`, `messages` may be of the role system only."
+                raise ProtocolError("invalid", text, param=f"messages[{number}].role")
         if submission.text is not None and not submission.text.strip():
-            raise ProtocolError("invalid", "`text` is empty.")
+            raise ProtocolError("invalid", "`text` is empty.", param="text")
         if submission.root and (submission.parent_id is not None or submission.text is None):
-            raise ProtocolError("invalid", "`root` goes with `text`, and without `parent_id`.")
+            text = "`root` goes with `text`, and without `parent_id`."
+            raise ProtocolError("invalid", text, param="root")
         if submission.message_id is not None and submission.message_id == submission.request_id:
             # The answer's message has the request's id: the question needs one of its own.
-            raise ProtocolError("invalid", "`message_id` must not be the `request_id`; take another.")
+            text = "`message_id` must not be the `request_id`; take another."
+            raise ProtocolError("invalid", text, param="message_id")
 
 
 def check_options(agent: str, profile: Profile, options: Iterable[str]) -> None:
@@ -74,26 +82,35 @@ def texts_of(messages: Iterable[InputMessage]) -> Iterator[str]:
 
 def _check_calls(messages: Iterable[InputMessage]) -> None:
     """Every result has its call before it. Some servers count their ids anew in each answer, so an id may come again in a
-    later message and is then that message's call. Raises: ProtocolError."""
+    later message and is then that message's call. Raises: ProtocolError that names the field."""
     answered: dict[str, bool] = {}
-    for message in messages:
+    for number, message in enumerate(messages):
         if message.tool_calls:
+            calls = f"messages[{number}].tool_calls"
             if message.role != "assistant":
-                raise ProtocolError("invalid", "Only messages of the role assistant have `tool_calls`.")
+                text = "Only messages of the role assistant have `tool_calls`."
+                raise ProtocolError("invalid", text, param=calls)
             ids = {call.call_id for call in message.tool_calls}
             if len(ids) < len(message.tool_calls):
-                raise ProtocolError("invalid", "A message has two `tool_calls` with one `call_id`.")
+                text = "A message has two `tool_calls` with one `call_id`."
+                raise ProtocolError("invalid", text, param=calls)
             answered |= dict.fromkeys(ids, False)
+        param = f"messages[{number}].call_id"
         if message.role != "tool":
             if message.call_id is not None:
-                raise ProtocolError("invalid", "Only messages of the role tool have a `call_id`.")
+                raise ProtocolError(
+                    "invalid", "Only messages of the role tool have a `call_id`.", param=param
+                )
             continue
         if message.call_id is None:
-            raise ProtocolError("invalid", "A message of the role tool needs the `call_id` of its call.")
+            text = "A message of the role tool needs the `call_id` of its call."
+            raise ProtocolError("invalid", text, param=param)
         if message.call_id not in answered:
-            raise ProtocolError("invalid", f"No message before has the tool call {message.call_id[:64]!r}.")
+            text = f"No message before has the tool call {message.call_id[:64]!r}."
+            raise ProtocolError("invalid", text, param=param)
         if answered[message.call_id]:
-            raise ProtocolError("invalid", f"The tool call {message.call_id[:64]!r} has two results.")
+            text = f"The tool call {message.call_id[:64]!r} has two results."
+            raise ProtocolError("invalid", text, param=param)
         answered[message.call_id] = True
 
 

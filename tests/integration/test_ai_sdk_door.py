@@ -79,9 +79,9 @@ async def test_hanging_up_ends_nothing_and_a_return_tells_what_stands_and_what_c
     assert seen[0]["messageId"] == request_id
     assert text_of(seen) == "Hello, Ann"
     assert seen[-1]["type"] == "finish"
-    for path in ("/api/chat/c1/stream", "/api/chat/nobody/stream", "/api/chat/c1/stream?last=other"):
-        reply = await ann.call("GET", path)
-        assert (reply.status, reply.body) == (204, b"")
+    for path in ("c1/stream", "nobody/stream", "c1/stream?last=other&ai=7&agent=demo"):
+        reply = await ann.call("GET", f"/api/chat/{path}")
+        assert (reply.status, reply.body, reply.headers["Cache-Control"]) == (204, b"", "no-store")
     async with ann.open("GET", "/api/chat/c1/stream?last=q1") as response:
         assert text_of(await whole(response)) == "Hello, Ann"
 
@@ -94,8 +94,7 @@ async def test_an_answer_that_ends_between_loading_and_coming_back_is_in_one_of_
     async with ann.open("GET", "/api/chat/c1/stream") as response:
         assert text_of(await whole(response)) == "Hi."
     assert (await ann.call("GET", "/api/chat/c1/stream")).status == 204
-    shown = (await ann.call("GET", "/api/chat/c1/messages")).body
-    assert [message["id"] for message in shown] == ["q1", request_id]
+    assert [one["id"] for one in (await ann.call("GET", "/api/chat/c1/messages")).body] == ["q1", request_id]
     assert (await ann.call("GET", "/api/chat/c1/stream")).status == 204
 
 
@@ -365,7 +364,7 @@ WRONG = [
     ("a b", HELLO, {}, "id", "invalid"),
     ("c1", [], {}, "messages", "invalid"),
     ("c1", [assistant("a", "Hi.")], {}, "messages[0]", "invalid"),
-    ("c1", [user("q", "  ")], {}, None, "invalid"),
+    ("c1", [user("q", "  ")], {}, "messages[0]", "invalid"),
     ("c1", [{"id": "q", "role": "user", "parts": [{"type": "file", "url": "data:,x"}]}], {}, "messages[0].parts[0]", "unsupported_part"),
     ("c1", [{"id": "q", "role": "user", "parts": [{"type": "tool-x"}]}], {}, "messages[0].parts[0]", "unsupported_part"),
     ("c1", [{"id": "q", "role": "user", "parts": [{"type": "text"}]}], {}, "messages[0].parts[0].text", "invalid"),
@@ -392,7 +391,8 @@ async def test_unknown_words_and_options_are_refused_by_name(ann):
     ann.rig.requests.profiles["demo"] = Profile(name="demo", options=frozenset({"seed"}))
     for param, wrong in (("options.sed", {"options": {"sed": 1}}), ("agnet", {"query": "?ai=7&agnet=demo"})):
         assert (await ann.refused("c1", HELLO, **wrong))[1]["param"] == param
-    assert (await ann.call("POST", "/api/chat/c1/stop?all=true", {})).status == 400
+    for call in (("POST", "stop?all=true"), ("GET", "stream?zz=1"), ("GET", "messages?zz=1")):
+        assert (await ann.call(call[0], f"/api/chat/c1/{call[1]}")).code == "unknown_parameter"
 
 
 async def test_fields_of_an_applications_own_do_no_harm(ann):

@@ -295,7 +295,7 @@ async def test_what_is_anothers_is_not_there(ann):
         ({}, "missing_parameter", "requests"),
         ({"requests": [{"txt": "?"}]}, "unknown_parameter", "requests[0].txt"),
         ({"requests": [{"text": "?"}], "batch_id": "a b"}, "invalid", "batch_id"),
-        ({"requests": [{"text": "?", "request_id": "r"}] * 2}, "invalid", None),
+        ({"requests": [{"text": "?", "request_id": "r"}] * 2}, "invalid", "requests[1].request_id"),
         ([], "invalid", None),
     ],
 )

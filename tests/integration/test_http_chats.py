@@ -68,6 +68,8 @@ async def test_a_chats_life(ann):
     assert len(await pages(ann, "/v1/chats?limit=2", "chats")) == 3
     assert (await ann.call("DELETE", "/v1/chats/c1")).status == 204
     assert (await ann.call("GET", "/v1/chats/c1")).code == "unknown_chat"
+    gone = await ann.call("POST", "/v1/requests", {"text": "Hi", "chat_id": "c1"})
+    assert (gone.status, gone.code, gone.body["error"]["param"]) == (404, "unknown_chat", "chat_id")
     restored = await ann.call("POST", "/v1/chats/c1/restore")
     assert (restored.status, restored.body["title"]) == (200, "Blue")
     assert (await ann.call("GET", "/v1/chats/c1")).status == 200

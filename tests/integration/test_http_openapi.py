@@ -117,6 +117,7 @@ def test_every_operation_is_described():
         assert spec["summary"]
         assert spec["description"].endswith(".")
         assert {"400", "401", "403", "429", "500", "503"} <= set(spec["responses"])
+        assert "requestBody" not in spec or {"408", "413", "415"} <= set(spec["responses"])
         for parameter in spec.get("parameters", ()):
             assert parameter["schema"], parameter
             assert parameter.get("description") or parameter["in"] == "path", parameter

@@ -8,6 +8,8 @@ import pytest
 from aiohttp import ClientSession, web
 
 from holdfast_protocol.errors import ERRORS, ProtocolError
+from holdfast_server.doors.connection import Runner
+from holdfast_server.doors.headers import secure
 from holdfast_server.doors.outside import Outside
 from holdfast_server.doors.reception import Reception, ReceptionSettings
 from holdfast_server.doors.refusal import STATUSES, Refused
@@ -50,12 +52,14 @@ class Hall:
     async def __aenter__(self):
         app = web.Application(client_max_size=1024 * 1024)
         self.reception.add(app, "GET", "/v1/who", self.who, ticket=True)
+        self.reception.add(app, "GET", "/v1/head", self.who, head=True)
         self.reception.add(app, "POST", "/v1/who", self.who)
         self.reception.add(app, "GET", "/v1/hold", self.hold)
         for path, call in self.more.items():
             self.reception.add(app, "GET", path, call)
         self.reception.guard(app)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        secure(app)
+        self._runner = Runner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
@@ -63,6 +67,17 @@ class Hall:
 
     async def __aexit__(self, *_):
         await self._runner.cleanup()
+
+    async def raw(self, *lines, body=b""):
+        """What comes back for these lines, as they are: the status, the headers, and the body."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._runner.addresses[0][1])
+        sent = [*lines, "Host: localhost", "Connection: close", "", ""]
+        writer.write("\r\n".join(sent).encode() + body)
+        async with asyncio.timeout(10):
+            head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        first, *more = head.decode().split("\r\n")
+        return int(first.split()[1]), dict(line.split(": ", 1) for line in more), rest
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ async def status(rig: Rig, method: str = "GET", body: bytes = b"", headers: Any 
 
 
 async def test_who_is_upgraded(tmp_path: Path) -> None:
-    """Only GET, only version 13, only a whole handshake, only without a body."""
+    """Only GET, only version 13, only a whole handshake, only without a body, only with one token."""
     async with serving(Rig(tmp_path)) as rig:
         assert await status(rig) == 101
         assert await status(rig, "POST") == 405
@@ -56,6 +56,8 @@ async def test_who_is_upgraded(tmp_path: Path) -> None:
         assert await status(rig, headers={"Content-Length": "5"}, body=b"hello") == 400
         assert await status(rig, headers={"Transfer-Encoding": "chunked"}, body=b"0\r\n\r\n") == 400
         assert await status(rig, headers={"Content-Length": "0"}) == 101
+        twice = "Bearer ann-token\r\nAuthorization: Bearer bob-token"
+        assert await status(rig, headers={"Authorization": twice}) == 400
         await holds(lambda: rig.door.connections == 0)
 
 

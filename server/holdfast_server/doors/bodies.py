@@ -17,7 +17,7 @@ from aiohttp import hdrs
 from holdfast_protocol.codec import check_plain
 from holdfast_protocol.limits import COMMAND_BYTES_MAX, ID_CHARS_MAX, ID_PATTERN
 
-from .reception import Visit
+from .reception import Visit, sole
 from .refusal import Refused
 
 BODY_BYTES_MAX: Final = COMMAND_BYTES_MAX
@@ -32,6 +32,8 @@ DEPTH_MAX: Final = 32
 VALUES_MAX: Final = 100_000
 """Values in a body, and brackets: ten thousand messages with all their fields have as many. A body of nothing but brackets
 would hold everybody up for a second."""
+
+KEY_HEADER: Final = "Idempotency-Key"
 
 KEY_CHARS_MAX: Final = 255
 """As the draft of the header has it, and more than any library makes."""
@@ -50,7 +52,8 @@ T = TypeVar("T")
 
 async def read_bytes(visit: Visit) -> bytes:
     """The body. Raises: Refused."""
-    if visit.request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() not in ("identity", ""):
+    encoding = sole(visit.request, hdrs.CONTENT_ENCODING) or "identity"
+    if encoding.strip().lower() not in ("identity", ""):
         raise Refused(415, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
     try:
         async with asyncio.timeout(BODY_S):
@@ -67,6 +70,18 @@ async def read_json(visit: Visit, kind: type[T], *, empty: T | None = None) -> T
     if not raw and empty is not None:
         return empty
     return decode(raw, kind)
+
+
+async def read_nothing(visit: Visit) -> None:
+    """What is sent to a call that needs nothing: no body, or an empty object, as some libraries send. Raises: Refused."""
+    await read_json(visit, _Nothing, empty=_NOTHING)
+
+
+class _Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A body with no fields."""
+
+
+_NOTHING: Final = _Nothing()
 
 
 def decode(raw: bytes | str, kind: type[T]) -> T:
@@ -126,20 +141,20 @@ def check_query(visit: Visit, *known: str) -> None:
 def idempotent_id(visit: Visit) -> str | None:
     """The request id that an Idempotency-Key stands for: the key itself where it can be an id, else a name made of it. The
     same key is the same request for as long as that is kept. Raises: Refused."""
-    key = visit.request.headers.get("Idempotency-Key")
+    key = sole(visit.request, "Idempotency-Key")
     if key is None:
         return None
     return id_of_key(key.strip().strip('"'))
 
 
-def id_of_key(key: str) -> str:
-    """As `idempotent_id`, of a key. Raises: Refused."""
+def id_of_key(key: str, param: str = KEY_HEADER) -> str:
+    """As `idempotent_id`, of a key that was given as `param`. Raises: Refused."""
     if not key or len(key) > KEY_CHARS_MAX:
         raise Refused(
             400,
             "invalid",
-            f"An Idempotency-Key has 1 to {KEY_CHARS_MAX} characters.",
-            param="Idempotency-Key",
+            f"An {param} has 1 to {KEY_CHARS_MAX} characters.",
+            param=param,
         )
     if re.fullmatch(ID_PATTERN, key):
         return key

@@ -80,7 +80,8 @@ class PageDoor:
     async def _lost(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The page, which says what can be done, for a person at a path that no door knows; the status is 404 still."""
         unknown = isinstance(request.match_info.http_exception, web.HTTPNotFound)
-        if not unknown or request.method != hdrs.METH_GET or request.path.split("/")[1] in NOT_THE_APP:
+        first = request.path.removeprefix("/").partition("/")[0]  # `OPTIONS *` has no path to be split
+        if not unknown or request.method != hdrs.METH_GET or first in NOT_THE_APP:
             return await handler(request)
         if "text/html" not in ",".join(request.headers.getall(hdrs.ACCEPT, ())).lower():
             return await handler(request)

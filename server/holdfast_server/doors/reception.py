@@ -124,8 +124,18 @@ class Reception:
 
     # -- routes ----------------------------------------------------------------------------------------------
 
-    def add(self, app: web.Application, method: str, path: str, call: Call, *, ticket: bool = False) -> None:
-        """Serve a path. `ticket`: `?ticket=` lets in as well (EventSource, WebSocket)."""
+    def add(
+        self,
+        app: web.Application,
+        method: str,
+        path: str,
+        call: Call,
+        *,
+        ticket: bool = False,
+        head: bool = False,
+    ) -> None:
+        """Serve a path. `ticket`: `?ticket=` lets in as well (EventSource, WebSocket). `head`: HEAD is answered as this GET
+        is, which then must neither stream, nor wait for long, nor change anything."""
 
         async def serve(request: web.Request) -> web.StreamResponse:
             return await self._serve(request, call, ticket=ticket)
@@ -138,7 +148,8 @@ class Reception:
             app.router.add_route(hdrs.METH_OPTIONS, path, preflight)
         known.append(method)
         if method == hdrs.METH_GET:
-            app.router.add_get(path, serve, allow_head=False)
+            app.router.add_get(path, serve, allow_head=head)
+            known += [hdrs.METH_HEAD] if head else []
         else:
             app.router.add_route(method, path, serve)
         self._prefixes.add("/" + path.split("/")[1])
@@ -150,12 +161,15 @@ class Reception:
     @web.middleware
     async def _unknown(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         wrong = request.match_info.http_exception
-        if wrong is None or "/" + request.path.split("/")[1] not in self._prefixes:
+        path = request.path
+        # `OPTIONS *` and CONNECT ask for no path; they are told here too.
+        ours = not path.startswith("/") or "/" + path.split("/")[1] in self._prefixes
+        if wrong is None or not ours:
             return await handler(request)
         headers: dict[str, str] = (
             {hdrs.ALLOW: wrong.headers[hdrs.ALLOW]} if hdrs.ALLOW in wrong.headers else {}
         )
-        text = f"There is no {request.method} {request.path[:200]} here."
+        text = f"There is no {f'{request.method} {path[:200]}'.strip()} here."
         if self.docs:
             text += " /docs lists the native API."
         response = response_of(
@@ -190,6 +204,8 @@ class Reception:
         """The answer; a large one is sent here, while it has its place. What only reads and finds no room is made anew once
         there is: so that what waits weighs nothing."""
         response = await self._called(visit, call)
+        if visit.request.method == hdrs.METH_HEAD:
+            return response  # nothing of it is sent but its headers
         size = weight_of(response)
         if not size or visit.request.method != hdrs.METH_GET or self.outgoing.fits(visit.owner, size):
             return await self._send(visit, response)
@@ -204,7 +220,7 @@ class Reception:
         try:
             return await call(visit)
         except LogLost:
-            if visit.request.method != hdrs.METH_GET:
+            if visit.request.method not in (hdrs.METH_GET, hdrs.METH_HEAD):
                 raise
         try:
             return await call(visit)
@@ -236,12 +252,12 @@ class Reception:
             raise Refused(403, "origin", "Pages of other sites may not use the server.")
         if not self._origins.permit(request.headers.get(hdrs.ORIGIN), host):
             raise Refused(403, "origin", "Pages of this origin may not use the server.")
+        token = bearer(request)
         if ticket and (text := request.query.get("ticket")) is not None:
             found = await self.tickets.take(text, asyncio.get_running_loop().time())
             if found is None:
                 raise Refused(401, "unauthenticated", "The ticket is used up or too old; get a new one.")
             return found
-        token = bearer(request)
         owner = self._identity.owner_of(token)
         if owner is None:
             raise Refused(401, "unauthenticated", "Send a valid token: `Authorization: Bearer ...`.")
@@ -336,9 +352,19 @@ class Reception:
 
 
 def bearer(request: web.BaseRequest) -> str | None:
-    """The token of the Authorization header; empty, which no token is, for another scheme."""
-    value = request.headers.get(hdrs.AUTHORIZATION)
+    """The token of the Authorization header; empty, which no token is, for another scheme. Raises: Refused."""
+    value = sole(request, hdrs.AUTHORIZATION, "malformed")
     if value is None:
         return None
     scheme, _, token = value.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def sole(request: web.BaseRequest, name: str, code: str = "invalid") -> str | None:
+    """A header that stands for one thing. Raises: Refused if it is there twice: which of them was meant nobody can tell, and
+    what stands in front of us may have looked at the other one."""
+    values = request.headers.getall(name, [])
+    if len(values) > 1:
+        name = str(name)
+        raise Refused(400, code, f"The header {name} was sent more than once; send it once.", param=name)
+    return values[0] if values else None

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 from aiohttp import hdrs, web
 
+from .bodies import read_nothing
 from .reception import Visit
 from .tickets import TICKET_S
 
@@ -23,6 +24,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
 
 async def new_ticket(visit: Visit) -> web.StreamResponse:
     """A way in for where browsers cannot send a header."""
+    await read_nothing(visit)
     now = asyncio.get_running_loop().time()
     ticket = await visit.reception.tickets.issue(visit.owner, visit.operator, now)
     return web.Response(

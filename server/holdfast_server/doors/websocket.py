@@ -180,6 +180,8 @@ class WebSocketDoor:
         # A body behind an upgrade is how a second request is hidden from whatever stands in front.
         if hides_body(headers):
             return _plain(400, "A WebSocket handshake has no body.")
+        if len(headers.getall(hdrs.AUTHORIZATION, [])) > 1:
+            return _plain(400, "Authorization was sent more than once; send it once.")
         if hdrs.AUTHORIZATION in headers and not self._permits(request):
             return _plain(403, "This origin may not connect.")
         return None

@@ -20,8 +20,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from holdfast_protocol.commands import InputMessage, Submission
+from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.limits import ID_PATTERN
 from holdfast_server.doors.http_desk import HttpDesk
+from holdfast_server.doors.own_words import in_own_words
 from holdfast_server.doors.refusal import Refused
 from holdfast_server.history.visible import UnknownChat, UnknownMessage
 from holdfast_server.stores.base import Owner, UnknownRequest
@@ -87,9 +89,14 @@ class Asking:
         if key is not None and (found := await self._of_key(owner, key, digest)) is not None:
             return Asked(found, False)
         envelope = {"chat": chat_id} if key is None else {"chat": chat_id, "digest": digest}
-        if await self._is_kept_there(owner, chat_id, question, messages):
-            return await self._ask_kept_there(owner, common, messages, question, envelope)
-        return await self._ask_kept_here(owner, common, messages, question, envelope)
+        try:
+            if await self._is_kept_there(owner, chat_id, question, messages):
+                return await self._ask_kept_there(owner, common, messages, question, envelope)
+            return await self._ask_kept_here(owner, common, messages, question, envelope)
+        except ProtocolError as error:
+            asked = f"messages[{len(messages) - 1}]" if question.message is None else "message"
+            fields = {"text": asked, "messages": "messages", "chat_id": "id"}
+            raise in_own_words(error, fields) from None
 
     async def active(self, owner: Owner, chat_id: str) -> list[Log]:
         """What runs in the chat, the latest first. Raises: StoreError."""

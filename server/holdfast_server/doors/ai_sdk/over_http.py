@@ -48,11 +48,13 @@ class HttpTransport:
         return await _stream(visit, asked.log, reset_steps=_resets(visit, question.ai_sdk))
 
     async def resume(self, visit: Visit) -> web.StreamResponse:
-        """GET /api/chat/{id}/stream: what runs, from what stands on; 204 if nothing does."""
+        """GET /api/chat/{id}/stream: what runs, from what stands on; 204 if nothing does. `agent` is known but chooses nothing:
+        a page's address is the same for asking and for coming back."""
+        check_query(visit, "last", "ai", "agent")
         chat_id = checked_chat(visit.request.match_info["chat_id"])
         log = await self._asking.to_tell(visit.owner, chat_id, visit.request.query.get("last"))
         if log is None:
-            return web.Response(status=204)
+            return web.Response(status=204, headers={"Cache-Control": "no-store"})
         return await _stream(visit, log, reset_steps=_resets(visit, None))
 
     async def stop(self, visit: Visit) -> web.StreamResponse:
@@ -70,6 +72,7 @@ class HttpTransport:
 
     async def messages(self, visit: Visit) -> web.StreamResponse:
         """GET /api/chat/{id}/messages: the newest branch, as `useChat({messages})` takes it."""
+        check_query(visit, "ai", "agent")
         chat_id = checked_chat(visit.request.match_info["chat_id"])
         loaded = await load_messages(self._desk.requests, visit.owner, chat_id)
         now = asyncio.get_running_loop().time()

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from holdfast_protocol.lifecycle import OUTCOME_STATUSES
 from holdfast_server.batches import Batch, Batches, BatchItem
+from holdfast_server.doors.reception import sole
 from holdfast_server.doors.refusal import Refused
 from holdfast_server.doors.streaming import EventStream
 from holdfast_server.endings import Endings, Watch
@@ -181,7 +182,7 @@ async def read_results(asked: Asked) -> web.StreamResponse:
     query: StreamQuery = asked.query
     batches, endings = batches_of(asked)
     batch = await batch_named(asked)
-    last_id = asked.headers.get(LAST_EVENT_ID) or None
+    last_id = sole(asked.visit.request, LAST_EVENT_ID) or None
     media = media_of(asked, NDJSON)
     told = Told(batch, last_id or query.cursor, LAST_EVENT_ID if last_id else "cursor")
     results = Results(asked.desk.requests, batches, endings, batch, told)

@@ -26,8 +26,9 @@ class HttpDoor:
         """Serve every operation."""
         for operation in OPERATIONS:
             self._desk.reception.add(
-                app, operation.method, operation.path, self._call(operation), ticket=operation.ticket
-            )
+                app, operation.method, operation.path, self._call(operation), ticket=operation.ticket,
+                head=operation.head,
+            )  # fmt: skip
         if self._documents is not None:
             self._documents.add_routes(app)
             self._desk.reception.docs = True

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from holdfast_protocol.errors import ProtocolError
+from holdfast_server.doors.reception import sole
 from holdfast_server.doors.refusal import Refused
 from holdfast_server.doors.streaming import EventStream, wait_beyond
 from holdfast_server.journal import Place, place, snapshot
@@ -60,7 +61,7 @@ async def read_events(asked: Asked) -> web.StreamResponse:
     query: EventsQuery = asked.query
     visit = asked.visit
     log = await asked.desk.requests.find(visit.owner, asked.id("request_id"))
-    last_id = asked.headers.get(LAST_EVENT_ID) or None
+    last_id = sole(asked.visit.request, LAST_EVENT_ID) or None
     begin = _place(log, query.cursor if last_id is None else last_id, LAST_EVENT_ID if last_id else "cursor")
     media = (
         _FORMAT_NAMES[query.format]

@@ -15,6 +15,7 @@ from holdfast_protocol.commands import CursorText
 from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.pushes import FeedEvent
 from holdfast_protocol.replies import ResetReason
+from holdfast_server.doors.reception import sole
 from holdfast_server.doors.refusal import Refused
 from holdfast_server.doors.streaming import EventStream, wait_until
 from holdfast_server.feed import Feed
@@ -66,7 +67,7 @@ async def read_feed(asked: Asked) -> web.StreamResponse:
     feed, owner = asked.desk.feed, asked.visit.owner
     if feed is None:
         raise Refused(404, "not_served", "This server has no feed.")
-    last_id = asked.headers.get(LAST_EVENT_ID) or None
+    last_id = sole(asked.visit.request, LAST_EVENT_ID) or None
     try:
         place = feed.place(owner, last_id or query.cursor)
     except ProtocolError as error:

@@ -28,6 +28,7 @@ STATUS_TEXTS: Final = {
     408: "The body did not arrive in time.",
     409: "It does not fit what is there: another body under the same id, an outcome, or nothing that waits for this.",
     413: "The body is too large.",
+    415: "The body has a Content-Encoding; send it as it is (`unsupported_encoding`).",
     421: "The server answers to its own names only.",
     429: "Too much at once; Retry-After says when to come back.",
     500: "A bug in the server, told under a number.",
@@ -218,8 +219,8 @@ def _answer(answer: Answer, *, named: bool) -> dict[str, Any]:
 def _statuses(operation: Operation) -> list[int]:
     """The refusals' statuses of an operation. An answer of its own under the same status does not happen."""
     found = {STATUSES[code] for code in (*EVERY_CALL, *operation.refusals)} | {400, 421}
-    if operation.body is not None:
-        found |= {408, 413}
+    if operation.changes:
+        found |= {408, 413, 415}
     return sorted(found)
 
 

@@ -17,7 +17,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from holdfast_protocol.limits import ID_PATTERN
-from holdfast_server.doors.bodies import invalid, read_json
+from holdfast_server.doors.bodies import invalid, read_json, read_nothing
 from holdfast_server.doors.http_desk import HttpDesk
 from holdfast_server.doors.reception import Visit
 from holdfast_server.doors.refusal import Refused
@@ -124,8 +124,21 @@ class Operation:
     async def read(self, desk: HttpDesk, visit: Visit) -> Asked:
         """What was sent. Raises: Refused, ProtocolError."""
         query = read_query(visit, self.query)
-        body = await read_json(visit, self.body) if self.body is not None else None
-        return Asked(desk, visit, query, body)
+        if self.body is not None:
+            return Asked(desk, visit, query, await read_json(visit, self.body))
+        if self.changes:
+            await read_nothing(visit)
+        return Asked(desk, visit, query, None)
+
+    @property
+    def changes(self) -> bool:
+        """Whether it is a call that may have a body; where none is needed, one that says something is refused."""
+        return self.method != hdrs.METH_GET
+
+    @property
+    def head(self) -> bool:
+        """Whether HEAD is answered too: where GET neither streams nor waits for what comes."""
+        return self.method == hdrs.METH_GET and not any(one.streams for one in self.answers)
 
 
 Q = TypeVar("Q", bound=Query)

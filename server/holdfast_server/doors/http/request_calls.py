@@ -17,6 +17,7 @@ from holdfast_protocol.limits import LIST_LIMIT_DEFAULT, OFFSET_MAX, OWNER_CHARS
 from holdfast_protocol.replies import RequestRow
 from holdfast_protocol.rewrite import text_bytes
 from holdfast_server.doors import ticket_call
+from holdfast_server.doors.refusal import Refused
 from holdfast_server.doors.streaming import wait_sealed
 from holdfast_server.filters import Filter
 from holdfast_server.identity import owner_name, owner_named
@@ -26,7 +27,7 @@ from holdfast_server.stores.log import Log
 from .event_frames import plain
 from .listing import next_link, reading_a_page
 from .operations import Asked, Query, answer, no_content
-from .preferences import preference
+from .preferences import Preference, preference
 from .request_shapes import (
     REQUESTS,
     CancelOutcome,
@@ -118,6 +119,10 @@ async def get_status(asked: Asked) -> web.StreamResponse:
     desk, visit = asked.desk, asked.visit
     log = await desk.requests.find(visit.owner, asked.id("request_id"))
     wished = preference(visit.request.headers)
+    if visit.request.method == hdrs.METH_HEAD:
+        if query.wait:
+            raise Refused(400, "invalid", "HEAD does not wait; leave `wait` out, or use GET.", param="wait")
+        wished = Preference()  # what is preferred may be passed over, and then it is not said to be applied
     await wait_sealed(visit, log, wished.seconds(query.wait, desk.wait_max_s))
     if log.erased:
         raise UnknownRequest(log.key.request_id)
