@@ -138,17 +138,24 @@ async def test_what_went_wrong_is_said_in_one_line():
             "holdfast: failed [upstream]: The model is away.\n",
         )
         refused = await holdfast("--url", server.url, "ask", "hello", "--agent", "nobody")
-        assert (refused.code, refused.err.count("\n")) == (1, 1)
+        nobody = "holdfast: No such agent; `holdfast agents` lists them. [unknown_agent]\n"
+        assert (refused.code, refused.err) == (1, nobody)
+        nothing = await holdfast("--url", server.url, "search", " ")
+        assert (nothing.code, nothing.err) == (2, "holdfast: Give something to search for.\n")
         assert (await holdfast("--url", server.url, "ask", "-", given=" \n")).code == 2
     async with FakeServer(token=True) as server:
         locked = await holdfast("--url", server.url, "ls")
-        assert (locked.code, "HOLDFAST_TOKEN" in locked.err) == (4, True)
+        wanted = "holdfast: This server wants a token: set HOLDFAST_TOKEN or --token.\n"
+        assert (locked.code, locked.err) == (4, wanted)
         assert (await holdfast("--url", server.url, "ls", HOLDFAST_TOKEN=TOKEN)).code == 0
     away = await holdfast("--url", "http://127.0.0.1:9", "ask", "hello")
     assert (away.code, away.out) == (3, "")
     assert away.err == "holdfast: No connection to ws://127.0.0.1:9/ws: nothing listens there.\n"
     assert (await holdfast("--url", "ftp://x", "ls")).code == 2
     assert (await holdfast("nonsense")).code == 2
+    urgent = await holdfast("ask", "hello", "--priority", "urgent")
+    said = "Error: Invalid value for '--priority': 'urgent' is not one of 'low', 'normal', 'high'."
+    assert (urgent.code, urgent.err.splitlines()[-1]) == (2, said)
 
 
 async def test_interrupt_lets_go_and_says_how_to_come_back():
@@ -199,7 +206,8 @@ async def test_lists_are_tab_separated_in_a_pipe():
         rows = [json.loads(line) for line in (await holdfast(*url, "ls", "--json")).out.splitlines()]
         assert [(row["type"], row["chat_id"]) for row in rows] == [("chat", "c1")]
         assert (await holdfast(*url, "agents")).out.startswith("demo (default)\t")
-        assert "«needle»" in (await holdfast(*url, "search", "needle")).out
+        found = await holdfast(*url, "search", "needle")
+        assert found.out == "c1\tthe needle\tquestion\tthe «needle»\n"
 
 
 async def test_approve_and_deny():
@@ -231,6 +239,18 @@ async def test_a_conversation_in_a_pipe():
         )
         chats = {j.submission.chat_id for j in server.core.journals.values()}
         assert (len(server.core.journals), len(chats)) == (2, 1)
+
+
+async def test_what_a_conversation_does_not_know_is_said():
+    """A chat that is not there is named before it is begun, a command that is not there before the help."""
+    async with FakeServer() as server:
+        given = "/bogus\n/search\n/agent nobody\nhello\n"
+        ended = await holdfast("--url", server.url, "chat", "nosuch", given=given)
+        lines = ended.out.splitlines()
+        assert lines[0] == "There is no chat nosuch; a new one begins with your first message."
+        assert lines[1] == "There is no command /bogus."
+        assert "/search needs a word after it." in lines
+        assert lines[-1] == "No such agent; /agents lists them. [unknown_agent]"
 
 
 class Terminal:

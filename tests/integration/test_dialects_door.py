@@ -15,16 +15,10 @@ from tests.support.journals import ANN
 
 SOURCES = [{"id": "s1", "url": "https://example.org/a", "title": "A"}]
 ACTIONS = [{"label": "Send"}]
-CALLS = [
-    {
-        "id": "c1",
-        "name": "workflow_tool",
-        "arguments": {"action": "create"},
-        "result": "made",
-        "status": "done",
-        "success": True,
-    }
-]
+CALLS = [{
+    "id": "c1", "name": "workflow_tool", "arguments": {"action": "create"}, "result": "made", "status": "done",
+    "success": True,
+}]  # fmt: skip
 STARTS: dict[str, Any] = {
     "async_chat": ("/api/chat/async", {"message": "Hello?"}),
     "workflow_jobs": ("/ai-demo/chat/send", {"message": "Hello?", "async": True}),
@@ -46,6 +40,10 @@ STATUSES = {
     "timed_out": ["failed", "failed", "FAILURE", "failed"],
     "interrupted": ["failed", "failed", "FAILURE", "failed"],
 }
+
+
+LONG = "x" * 600_000
+TOLD = [{"role": "user", "content": LONG}]
 
 
 @pytest.fixture
@@ -116,8 +114,8 @@ async def test_a_poller_sees_the_documented_statuses_in_order(ann):
     chat, job, task, request = await views(ann, name)
     assert [view["status"] for view in (chat, job, task, request)] == STATUSES["running"]
     assert (chat["result"], chat["error"]) == (None, None)
-    assert (job["progress"], job["message"]) == (50, "Tool finished: workflow_tool")
-    assert (task["progress"], task["result"]) == (50.0, None)
+    assert (job["progress"], job["message"]) == (25, "Tool finished: workflow_tool")
+    assert (task["progress"], task["result"]) == (25.0, None)
     assert (request["partial_content"], request["partial_response"]) == (ANSWER, ANSWER)
     assert (request["content"], request["final_response"], request["completed_at"]) == (None, None, None)
     await complete(pen)
@@ -243,11 +241,8 @@ async def test_a_caller_who_waits_gets_the_answer(ann):
         assert reply.status == 200
         if name == "jobs":
             assert reply.body == {
-                "success": True,
-                "response": ANSWER,
-                "actions": ACTIONS,
-                "sources": SOURCES,
-            }
+                "success": True, "response": ANSWER, "actions": ACTIONS, "sources": SOURCES,
+            }  # fmt: skip
         else:
             assert reply.body == {
                 "session_id": "session_chat", "message": ANSWER, "task_id": None, "draft": {"body": "Dear"},
@@ -308,6 +303,7 @@ async def test_the_same_key_is_the_same_request(ann):
     assert first.body == again.body
     other = await ann.call("POST", "/chat/?async_mode=true", {"message": "Ho"}, key)
     assert (other.status, other.code) == (409, "request_conflict")
+    assert other.body["error"]["param"] == "Idempotency-Key"
     assert (await ann.call("POST", "/api/chat/async", {"message": "Hi"}, key)).status == 409
 
 
@@ -370,12 +366,16 @@ async def test_a_session_is_a_chat_and_its_agent_answers(ann):
         ("/api/workflows/execute/stream",
          {"deployment_name": "strict", "query": "x", "runtime_overrides": {"top": 1}}, "invalid",
          "runtime_overrides"),
+        ("/api/chat/async", {"message": LONG}, "too_large", "message"),
+        ("/api/chat/async", {"message": "x", "chat_history": TOLD}, "too_large", "chat_history"),
+        ("/invoke_endpoint", {"messages": TOLD}, "too_large", "messages"),
+        ("/api/workflows/execute/stream", {"deployment_name": "demo", "query": LONG}, "too_large", "query"),
     ],
 )  # fmt: skip
 async def test_what_cannot_be_honoured_is_refused_by_its_name(ann, path, body, code, param):
     """Nothing is ignored in silence: the error has the one shape, names the field, and no request was made."""
     reply = await ann.call("POST", path, body)
-    assert (reply.status, reply.code) == (404 if code == "unknown_agent" else 400, code)
+    assert (reply.status, reply.code) == ({"unknown_agent": 404, "too_large": 413}.get(code, 400), code)
     assert reply.body["error"]["param"] == param
     rows, _ = await ann.rig.requests.list_requests(ANN, False, None, 10, None)
     assert rows == []

@@ -115,10 +115,10 @@ async def test_a_jobs_stream_tells_each_step_and_then_the_answer(ann):
         ("connected", 0, "Stream connected"),
         ("processing", 0, "Chat session created"),
         ("processing", 0, "Calling LLM for response generation"),
-        ("processing", 50, "Processing step 2 of 4..."),
-        ("processing", 50, "Executing tool: workflow_tool (create)"),
-        ("processing", 50, "Tool finished: workflow_tool"),
-        ("processing", 50, "Writing the response..."),
+        ("processing", 25, "Processing step 2 of 4..."),
+        ("processing", 25, "Executing tool: workflow_tool (create)"),
+        ("processing", 25, "Tool finished: workflow_tool"),
+        ("processing", 25, "Writing the response..."),
         ("completed", 100, "Response is complete"),
     ]
     assert all(frame["updated_at"].endswith("Z") for frame in told)

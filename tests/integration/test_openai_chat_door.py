@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 from openai import (
     APIConnectionError,
     APIError,
@@ -80,6 +81,26 @@ async def test_a_tier_is_a_priority(rig, tier, priority):
         await rig.requests.cancel(ANN, log.key.request_id)
         with contextlib.suppress(APIError):
             await call
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [({"service_tier": "priority"}, "priority"), ({"service_tier": "auto"}, "default"), ({}, None)],
+)
+async def test_a_tier_is_shown_where_it_was_given(rig, given, shown):
+    """In a response, in its events, in a completion and in each of its chunks; `auto` is what it comes to."""
+    async with rig.client() as client:
+        response = await client.responses.create(model="demo", input="Hi", background=True, **given)
+        await rig.answer(response.id, "Hello.")
+        events = [event async for event in await client.responses.retrieve(response.id, stream=True)]
+        stream = await client.chat.completions.create(model="demo", messages=HI, stream=True, **given)
+        log = await rig.opened(2)
+        await rig.answer(log.key.request_id, "Hello.")
+        chunks = [chunk async for chunk in stream]
+        completion = await client.chat.completions.retrieve(f"chatcmpl-{log.key.request_id}")
+        for value in (response, events[0].response, events[-1].response, completion, *chunks):
+            assert value.service_tier == shown
+            assert ("service_tier" in value.model_fields_set) == bool(given)
 
 
 @pytest.mark.parametrize("include_usage", [True, False])
@@ -286,3 +307,40 @@ async def test_a_real_agent_answers_through_this_door(tmp_path):
                 sent = upstream.log.calls[-1].messages or []
                 assert [message["role"] for message in sent] == ["user", "assistant", "tool"]
                 assert sent[1]["tool_calls"][0]["id"] == sent[2]["tool_call_id"] == "c1"
+
+
+@pytest.mark.parametrize("path", ["/responses", "/chat/completions"])
+async def test_a_wish_about_hanging_up_that_is_not_understood_is_refused(rig, path):
+    """Whoever says it counts on something: what is neither yes nor no is refused before anything is begun."""
+    asked = {"model": "demo", "input": "Hi"} if path == "/responses" else {
+        "model": "demo", "messages": [{"role": "user", "content": "Hi"}],
+    }  # fmt: skip
+    async with rig.client() as client:
+        for said in ("yes", "", "2"):
+            with pytest.raises(BadRequestError) as caught:
+                await client.post(
+                    path, cast_to=object, body=asked, options={"headers": {"X-Cancel-On-Disconnect": said}}
+                )
+            assert (caught.value.code, caught.value.param) == ("invalid", "X-Cancel-On-Disconnect")
+    assert (await rig.requests.list_requests(ANN, False, None, 10, None))[0] == []
+    for said in ("0", "False", "TRUE", " 1 "):
+        headers = {"Authorization": "Bearer ann-token", "X-Cancel-On-Disconnect": said}
+        async with ClientSession() as http:
+            call = http.post(rig.base_url + path, json={**asked, "stream": True}, headers=headers)
+            async with call as response:
+                assert response.status == 200
+
+
+async def test_models_can_be_looked_for_by_head(rig):
+    """HEAD of what answers at once has the headers of GET; of an answer, which may be streamed, there is none."""
+    headers = {"Authorization": "Bearer ann-token"}
+    async with ClientSession(headers=headers) as http:
+        for path in ("/models", "/models/demo"):
+            async with http.get(rig.base_url + path) as got, http.head(rig.base_url + path) as response:
+                assert (response.status, response.headers["Content-Length"]) == (
+                    200, got.headers["Content-Length"],
+                )  # fmt: skip
+        async with http.head(f"{rig.base_url}/models/nobody") as response:
+            assert response.status == 404
+        async with http.head(f"{rig.base_url}/responses/resp_x") as response:
+            assert response.status == 405

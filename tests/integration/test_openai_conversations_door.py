@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from aiohttp import ClientSession
 from openai import APIStatusError, BadRequestError, NotFoundError
 
 from holdfast_protocol.commands import InputMessage, InputToolCall
@@ -277,6 +278,67 @@ async def test_what_is_not_supported_is_refused_by_name(rig, given, code, param)
         )
         with pytest.raises(IndexError):
             await rig.newest()
+
+
+TWICE = {"role": "assistant", "content": None, "tool_calls": [
+    {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}},
+] * 2}  # fmt: skip
+RESULT = {"role": "tool", "tool_call_id": "c1", "content": "Rain."}
+
+
+async def test_what_the_core_refuses_is_said_in_the_words_of_this_door(rig):
+    """What is empty, too long or of two minds is named as the caller sent it, in the sentence too."""
+    async with rig.client() as client:
+        made = await client.conversations.create()
+
+        async def refused(call):
+            with pytest.raises(APIStatusError) as caught:
+                await call
+            return caught.value.status_code, caught.value.code, caught.value.param, caught.value.message
+
+        *told, sentence = await refused(asked(client, conversation=made.id, input=""))
+        assert told == [400, "invalid", "input"]
+        assert "`input` is empty." in sentence
+        for conversation in ({}, {"conversation": made.id}):
+            told = await refused(asked(client, input="x" * 600_000, **conversation))
+            assert told[:3] == (413, "too_large", "input")
+        create = client.chat.completions.create
+        for messages, error in (
+            ([{"role": "user", "content": "x" * 600_000}], (413, "too_large", "messages")),
+            ([TWICE, RESULT], (400, "invalid", "messages[0].tool_calls")),
+        ):
+            assert (await refused(create(model="demo", messages=messages)))[:3] == error
+        with pytest.raises(IndexError):
+            await rig.newest()
+
+
+async def test_a_cancel_needs_nothing(rig):
+    """A body that says something is refused, and nothing was done; without one, or with an empty one, it is cancelled."""
+    async with rig.client() as client, ClientSession(headers={"Authorization": "Bearer ann-token"}) as http:
+        name = await asked(client)
+        path = f"{rig.base_url}/responses/{name}/cancel"
+        async with http.post(path, data=b'{"x":1}') as response:
+            error = (await response.json())["error"]
+            assert (response.status, error["code"], error["param"]) == (400, "unknown_parameter", "x")
+        assert (await client.responses.retrieve(name)).status == "queued"
+        for body in (b"", b"{}"):
+            async with http.post(path, data=body) as response:
+                assert (response.status, (await response.json())["status"]) == (200, "cancelled")
+
+
+async def test_nobody_on_its_way_keeps_an_answer(rig):
+    """Every object has `Cache-Control: no-store`: it is one person's, and another one a moment later."""
+    async with rig.client() as client:
+        name = await ended(rig, client, "One.")
+        for raw in (
+            await client.models.with_raw_response.list(),
+            await client.models.with_raw_response.retrieve("demo"),
+            await client.responses.with_raw_response.retrieve(name),
+            await client.responses.input_items.with_raw_response.list(name),
+            await client.conversations.with_raw_response.create(),
+            await client.chat.completions.with_raw_response.retrieve(name.replace("resp_", "chatcmpl-")),
+        ):
+            assert raw.headers["cache-control"] == "no-store"
 
 
 async def test_a_conversation_takes_one_message_of_a_person(rig):

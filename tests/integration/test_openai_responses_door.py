@@ -262,7 +262,8 @@ async def test_one_key_is_one_response(rig):
         assert len(names) == 1
         with pytest.raises(APIStatusError) as caught:
             await asked(client, input="Other", extra_headers=headers)
-        assert (caught.value.status_code, caught.value.code) == (409, "request_conflict")
+        error = caught.value
+        assert (error.status_code, error.code, error.param) == (409, "request_conflict", "Idempotency-Key")
 
 
 async def test_what_is_not_stored_is_gone_once_it_was_read(rig):

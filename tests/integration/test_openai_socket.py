@@ -9,6 +9,7 @@ import pytest
 from aiohttp import ClientSession, WSMsgType
 from openai import AsyncOpenAI
 
+from tests.support.openai_rig import openai_rig
 from tests.support.serving import Server, openai_toml
 from tests.support.upstream import Script, Upstream, expected_text, scripted
 
@@ -167,6 +168,37 @@ async def test_what_is_wrong_is_told_and_the_socket_lives(server):
     """Each wrong frame gets one error, on its lane, in OpenAI's shape; the next frame is answered."""
     for frame, code, lane in WRONG:
         await one_wrong(server, frame, code, lane)
+
+
+async def test_what_a_frame_says_wrong_has_the_frames_own_name(tmp_path):
+    """A key that is empty, or another request's, is the frame's `idempotency_key`, not a header; `generate` is yes or no."""
+    async with (
+        openai_rig(tmp_path) as rig,
+        ClientSession(headers={"Authorization": "Bearer ann-token"}) as http,
+        http.ws_connect(f"{rig.base_url}/responses") as ws,
+    ):
+
+        async def told(**more):
+            await ws.send_json({"type": "response.create", "model": "demo", "input": "x", **more})
+            return await ws.receive_json(timeout=30)
+
+        for more, status, code, param in (
+            ({"idempotency_key": ""}, 400, "invalid", "idempotency_key"),
+            ({"generate": False}, 400, "unsupported_value", "generate"),
+            ({"generate": 0}, 400, "invalid", "generate"),
+            ({"generate": "no"}, 400, "invalid", "generate"),
+        ):
+            answer = await told(**more)
+            error = answer["error"]
+            assert (answer["status"], error["code"], error["param"]) == (status, code, param)
+            assert "Idempotency-Key" not in error["message"]
+        created = await told(generate=True, idempotency_key="k", stream_id="one")
+        assert created["type"] == "response.created"
+        answer = await told(input="y", idempotency_key="k", stream_id="two")
+        while answer["stream_id"] != "two":
+            answer = await ws.receive_json(timeout=30)
+        assert (answer["status"], answer["error"]["code"]) == (409, "request_conflict")
+        assert answer["error"]["param"] == "idempotency_key"
 
 
 async def one_wrong(server, frame, code, lane):

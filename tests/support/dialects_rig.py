@@ -56,7 +56,7 @@ async def begin(pen: Pen) -> None:
 
 
 async def work(pen: Pen) -> None:
-    """Progress of 50 percent, a tool, a source, the agent's values; then the text, in two deltas."""
+    """The second step of four, a tool, a source, the agent's values; then the text, in two deltas."""
     for event in (*WORK, *TEXT):
         await pen.put(event)
 

@@ -52,6 +52,8 @@ class CompletionsProjection:
             "model": named.get("model") or asked.agent,
             "system_fingerprint": None,
         }
+        if named.get("service_tier") is not None:
+            self._common["service_tier"] = named["service_tier"]
 
     @property
     def ended(self) -> bool:

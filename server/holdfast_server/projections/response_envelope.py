@@ -16,6 +16,7 @@ class ResponsesEnvelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     """The words of `POST /v1/responses` that do not reach the agent, or reach it in other words; in OpenAI's shapes, after
     the door has checked them. `carried`: how many of the request's first messages the door put there by itself (the
     instructions, the turns before): they are not input items. `conversation` is the id that the client gave or was given.
+    `service_tier` is the one that the request has, where the client named one.
 
     The door keeps it as `{"openai": msgspec.to_builtins(envelope)}`. A later release may add fields with defaults."""
 
@@ -37,6 +38,7 @@ class ResponsesEnvelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     truncation: str | None = None
     user: str | None = None
     carried: int = 0
+    service_tier: str | None = None
 
 
 def envelope_of(asked: Asked) -> ResponsesEnvelope:

@@ -75,6 +75,8 @@ class ResponseObject:
             "truncation": said.truncation or "disabled",
             "user": said.user,
         }
+        if said.service_tier is not None:
+            self._asked["service_tier"] = said.service_tier
 
     def around(self, fold: Fold, output: list[dict[str, Any]]) -> dict[str, Any]:
         """The object at this point of the log. `holdfast` tells what OpenAI has no word for: our status, the attempt, and

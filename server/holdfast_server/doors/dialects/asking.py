@@ -9,25 +9,30 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 from aiohttp import hdrs, web
 
+from holdfast_protocol.errors import ProtocolError
 from holdfast_protocol.events import Event
 from holdfast_protocol.limits import ID_PATTERN
-from holdfast_server.doors.bodies import check_query, idempotent_id, read_json
+from holdfast_server.doors.bodies import KEY_HEADER, check_query, idempotent_id, read_json
 from holdfast_server.doors.http_desk import HttpDesk
 from holdfast_server.doors.lost import LogLost
+from holdfast_server.doors.own_words import Fields, in_own_words
 from holdfast_server.doors.reception import Visit
-from holdfast_server.doors.refusal import Refused
+from holdfast_server.doors.refusal import ADVICE, Refused
 from holdfast_server.doors.streaming import wait_until
 from holdfast_server.projections.base import Asked
 from holdfast_server.projections.dialects import CannotHonour, Story, Terms
 from holdfast_server.projections.dialects.asking import Submitted, chat_of
 from holdfast_server.reels import Reels
-from holdfast_server.stores.base import UnknownRequest
+from holdfast_server.stores.base import RequestConflict, UnknownRequest
 from holdfast_server.stores.log import Log
 
 DOOR: Final = "dialects"
 """What readers' spans call this door."""
 
 ID_HEADER: Final = "X-Request-Id"
+
+FIELDS: Final[Fields] = {"text": "message", "messages": "chat_history", "chat_id": "session_id"}
+"""What the fields of a submission are called in most dialects."""
 
 NAMES_MAX: Final = 20
 """Agents that a refusal lists."""
@@ -88,11 +93,12 @@ class Asking:
         making: Making[B],
         *,
         agent_param: str = "agent_id",
+        fields: Fields = FIELDS,
         session: str | None = None,
         total_s: float | None = None,
     ) -> Log:
-        """The request, durable. `session`: whose agent answers where the body names none. Raises: Refused, ProtocolError,
-        StoreError."""
+        """The request, durable. `fields`: what those of a submission are called in the body. `session`: whose agent answers where
+        the body names none. Raises: Refused, ProtocolError, StoreError."""
         desk = self.desk
         agent = await self._agent_of(visit, body, session)
         if agent not in desk.profiles:
@@ -109,7 +115,12 @@ class Asking:
         except CannotHonour as error:
             raise Refused(400, "invalid", str(error), param=error.param) from None
         submission = msgspec.structs.replace(submission, request_id=request_id)
-        return (await desk.requests.submit(visit.owner, submission, envelope=envelope)).log
+        try:
+            return (await desk.requests.submit(visit.owner, submission, envelope=envelope)).log
+        except RequestConflict:
+            raise Refused(409, "request_conflict", ADVICE["request_conflict"], param=KEY_HEADER) from None
+        except ProtocolError as error:
+            raise in_own_words(error, fields) from None
 
     async def _agent_of(self, visit: Visit, body: Body, session: str | None) -> str:
         if body.agent is not None:

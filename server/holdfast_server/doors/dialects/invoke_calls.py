@@ -28,7 +28,7 @@ class InvokeCalls:
 
     async def _invoke(self, visit: Visit) -> web.StreamResponse:
         body = await self._asking.read(visit, dialect.Invocation)
-        log = await self._asking.submit(visit, body, dialect.submission_of)
+        log = await self._asking.submit(visit, body, dialect.submission_of, fields={})
         return reply(dialect.begun(asked_of(log)), log)
 
     async def _status(self, visit: Visit) -> web.StreamResponse:

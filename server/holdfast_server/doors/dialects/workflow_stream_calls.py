@@ -9,7 +9,7 @@ from holdfast_server.doors.streaming import EventStream, follow
 from holdfast_server.projections.dialects import workflow_stream as dialect
 from holdfast_server.reels import asked_of
 
-from .asking import DOOR, ID_HEADER, Asking
+from .asking import DOOR, FIELDS, ID_HEADER, Asking
 from .frames import BrokenOff, all_sse
 
 
@@ -26,7 +26,13 @@ class WorkflowStreamCalls:
     async def _execute(self, visit: Visit) -> web.StreamResponse:
         """Who hangs up ends the reading alone; sent again with its Idempotency-Key, it is told from its beginning."""
         body = await self._asking.read(visit, dialect.Execution)
-        log = await self._asking.submit(visit, body, dialect.submission_of, agent_param="deployment_name")
+        log = await self._asking.submit(
+            visit,
+            body,
+            dialect.submission_of,
+            agent_param="deployment_name",
+            fields={**FIELDS, "text": "query"},
+        )
         telling = dialect.WorkflowStream(asked_of(log))
         stream = EventStream(visit, headers={ID_HEADER: log.key.request_id})
         try:

@@ -32,6 +32,7 @@ from .delivering import Delivering, ends_with_call, headers_of, json_response, n
 from .naming import COMPLETION, not_found, own_id
 from .paging import Again, Nothing, query
 from .responses import DOOR
+from .responses_create import accept
 
 DONE: Final = b"data: [DONE]\n\n"
 
@@ -74,10 +75,8 @@ class Completions:
         query(visit.request, Nothing)
         body = body_of(await read_json(visit, dict[str, Any]))
         creation = creation_of(body, self._desk.profiles, request_id=idempotent_id(visit))
-        opened = await self._desk.requests.submit(
-            visit.owner, creation.submission, envelope=creation.envelope
-        )
-        log, cancels = opened.log, ends_with_call(visit)
+        cancels = ends_with_call(visit)
+        log = (await accept(self._desk.requests, visit.owner, creation, {})).log
         if body.stream:
             return await self._follow(visit, log, include_usage=body.include_usage, cancels=cancels)
         if not await wait_answered(visit, log, self._desk.wait_max_s):

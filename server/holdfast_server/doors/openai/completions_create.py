@@ -16,7 +16,7 @@ from .agents_here import check_options, metadata_of, own_options, profile_of
 from .asked_items import check_calls
 from .asked_messages import messages_of
 from .naming import invalid
-from .parameters import COMPLETIONS, PRIORITIES, given
+from .parameters import COMPLETIONS, PRIORITIES, TIERS_SHOWN, given
 from .responses_create import USER_CHARS_MAX, Creation
 from .tools import flat, flat_choice, nested_tools, response_format, tool_options
 
@@ -112,5 +112,6 @@ def creation_of(body: Body, profiles: Mapping[str, Profile], *, request_id: str 
         max_output_tokens=body.max_completion_tokens or body.max_tokens,
         store=body.store,
         user=body.user,
+        service_tier=TIERS_SHOWN.get(body.service_tier, body.service_tier),
     )
     return Creation(submission, {NOTED_AS: msgspec.to_builtins(envelope)}, body.stream)

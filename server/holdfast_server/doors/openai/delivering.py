@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from holdfast_server.doors.http_desk import HttpDesk
-from holdfast_server.doors.reception import Visit
+from holdfast_server.doors.reception import Visit, sole
 from holdfast_server.doors.refusal import Refused
 from holdfast_server.doors.streaming import EventStream
 from holdfast_server.projections.response_envelope import envelope_of
@@ -24,15 +24,19 @@ from holdfast_server.stores.log import Log
 
 CANCEL_HEADER: Final = "X-Cancel-On-Disconnect"
 
+_SAID: Final = {"1": True, "true": True, "0": False, "false": False}
+
 ID_HEADER: Final = "X-Request-Id"
 
 Tell = Callable[[EventStream], Awaitable[None]]
 
 
 def json_response(value: Any, headers: Mapping[str, str] | None = None) -> web.Response:
-    """A value as a response."""
+    """A value as a response, which nobody on its way keeps."""
     return web.Response(
-        body=msgspec.json.encode(value), content_type="application/json", headers=dict(headers or {})
+        body=msgspec.json.encode(value),
+        content_type="application/json",
+        headers={hdrs.CACHE_CONTROL: "no-store", **(headers or {})},
     )
 
 
@@ -42,8 +46,14 @@ def headers_of(log: Log) -> dict[str, str]:
 
 
 def ends_with_call(visit: Visit) -> bool:
-    """Whether the caller wants the run to end if it hangs up."""
-    return visit.request.headers.get(CANCEL_HEADER, "").strip().lower() in ("1", "true")
+    """Whether the caller wants the run to end if it hangs up. Ask before anything is begun. Raises: Refused for what is neither
+    yes nor no: whoever says it counts on something."""
+    said = sole(visit.request, CANCEL_HEADER)
+    if said is None:
+        return False
+    if (wants := _SAID.get(said.strip().lower())) is None:
+        raise Refused(400, "invalid", f"`{CANCEL_HEADER}` is 1 or 0, true or false.", param=CANCEL_HEADER)
+    return wants
 
 
 class Delivering:

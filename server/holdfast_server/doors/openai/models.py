@@ -24,8 +24,8 @@ class Models:
 
     def add_routes(self, app: web.Application) -> None:
         """Serve them."""
-        self._desk.reception.add(app, "GET", "/v1/models", self._list)
-        self._desk.reception.add(app, "GET", "/v1/models/{model}", self._retrieve)
+        self._desk.reception.add(app, "GET", "/v1/models", self._list, head=True)
+        self._desk.reception.add(app, "GET", "/v1/models/{model}", self._retrieve, head=True)
 
     async def _list(self, visit: Visit) -> web.StreamResponse:
         query(visit.request, Nothing)

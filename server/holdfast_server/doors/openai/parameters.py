@@ -40,7 +40,8 @@ _CACHE_TIME: Final = _only("Only what happens anyway: `in_memory`.", "in_memory"
 _SAFETY: Final = Rule("hint", "Meant for OpenAI's own policing; has no effect here.")
 _TIER: Final = Rule(
     "honoured",
-    "`flex` lets everybody's others go first, for a minute; `priority` goes first among your own; else `auto` or `default`.",
+    "`flex` lets everybody's others go first, for a minute; `priority` goes first among your own; else `auto` or `default`. "
+    "Shown again, `auto` as `default`.",
     ("auto", "default", "flex", "priority"),
 )
 _MODERATION: Final = Rule("refused", "Nothing is moderated here.")
@@ -54,6 +55,9 @@ _STREAM: Final = Rule("honoured", "Server-sent events instead of one object.")
 
 PRIORITIES: Final[Mapping[str | None, Priority]] = {"flex": "low", "priority": "high"}
 """By `service_tier`; any other is normal."""
+
+TIERS_SHOWN: Final[Mapping[str | None, str]] = {"auto": "default"}
+"""What `service_tier` is shown as, where that is not what was given."""
 
 RESPONSES: Final[Mapping[str, Rule]] = {
     "model": Rule("honoured", "The agent; without it the conversation's, or the default one."),

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from holdfast_server.doors.bodies import idempotent_id, read_json
+from holdfast_server.doors.bodies import idempotent_id, read_json, read_nothing
 from holdfast_server.doors.http_desk import HttpDesk
 from holdfast_server.doors.lines import json_line
 from holdfast_server.doors.reception import Visit
@@ -76,8 +76,8 @@ class Responses:
         query(visit.request, Nothing)
         body = await read_json(visit, dict[str, Any])
         creation = await self._intake.creation(visit.owner, body, request_id=idempotent_id(visit))
-        log = (await self._intake.open(visit.owner, creation)).log
         cancels = ends_with_call(visit) and not creation.background
+        log = (await self._intake.open(visit.owner, creation)).log
         if creation.stream:
             return await self._follow(
                 visit, log, await reel_after(log, None, extensions=creation.extensions), cancels=cancels
@@ -132,6 +132,7 @@ class Responses:
 
     async def _cancel(self, visit: Visit) -> web.StreamResponse:
         query(visit.request, Nothing)
+        await read_nothing(visit)
         log = await self._find(visit)
         await self._desk.requests.cancel(visit.owner, log.key.request_id)
         # Read again: what was followed here may have been purged, and is then made from the history.

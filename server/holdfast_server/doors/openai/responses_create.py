@@ -13,17 +13,19 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from holdfast_protocol.commands import InputMessage, Submission
-from holdfast_server.doors.bodies import convert
-from holdfast_server.doors.refusal import Refused
+from holdfast_protocol.errors import ProtocolError
+from holdfast_server.doors.bodies import KEY_HEADER, convert
+from holdfast_server.doors.own_words import Fields, in_own_words
+from holdfast_server.doors.refusal import ADVICE, Refused
 from holdfast_server.projections.response_envelope import NOTED_AS, ResponsesEnvelope
 from holdfast_server.requests import Opened, Requests
-from holdfast_server.stores.base import Owner
+from holdfast_server.stores.base import Owner, RequestConflict
 
 from .agents_here import check_options, metadata_of, own_options, profile_of
 from .asked_items import check_calls, messages_of
 from .earlier import Earlier, Turns
 from .naming import CONVERSATION, own_id, unsupported_parameter, unsupported_value
-from .parameters import PRIORITIES, RESPONSES, given
+from .parameters import PRIORITIES, RESPONSES, TIERS_SHOWN, given
 from .tools import Function, flat, flat_choice, flat_tools, response_format, tool_options
 
 USER_CHARS_MAX: Final = 512
@@ -35,6 +37,14 @@ WORDS: Final[Mapping[str, str]] = {
     "response_format": "text.format",
 }
 """What options are called in a body, where that is not their name."""
+
+FIELDS: Final[Fields] = {
+    "text": "input",
+    "messages": "input",
+    "chat_id": "conversation",
+    "parent_id": "previous_response_id",
+}
+"""What the fields of a submission are called in a body."""
 
 
 class Reasoning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,6 +114,19 @@ class Creation:
     extensions: bool = False
 
 
+async def accept(
+    requests: Requests, owner: Owner, creation: Creation, fields: Fields, key_param: str = KEY_HEADER
+) -> Opened:
+    """Accept it (I4); what is wrong is said in the caller's words. Raises: Refused, ProtocolError, StoreError."""
+    try:
+        return await requests.submit(owner, creation.submission, envelope=creation.envelope)
+    except (RequestConflict, ProtocolError) as error:
+        if isinstance(error, ProtocolError) and error.code != "request_conflict":
+            raise in_own_words(error, fields) from None
+        # No id was given but by the key.
+        raise Refused(409, "request_conflict", ADVICE["request_conflict"], param=key_param) from None
+
+
 class ResponsesIntake:
     """Makes submissions of what callers send."""
 
@@ -139,9 +162,9 @@ class ResponsesIntake:
         envelope = msgspec.to_builtins(_envelope(body, tools, options, carried))
         return Creation(submission, {NOTED_AS: envelope}, body.stream, body.background, bool(body.include))
 
-    async def open(self, owner: Owner, creation: Creation) -> Opened:
-        """Accept it (I4). Raises: ProtocolError, StoreError."""
-        return await self._requests.submit(owner, creation.submission, envelope=creation.envelope)
+    async def open(self, owner: Owner, creation: Creation, key_param: str = KEY_HEADER) -> Opened:
+        """Accept it (I4). `key_param` is what its key was given as. Raises: Refused, ProtocolError, StoreError."""
+        return await accept(self._requests, owner, creation, FIELDS, key_param)
 
     async def _earlier(self, owner: Owner, body: Body) -> Earlier:
         conversation = body.conversation
@@ -231,5 +254,6 @@ def _envelope(
         else {"effort": body.reasoning.effort, "summary": body.reasoning.summary},
         truncation=body.truncation,
         user=body.user,
+        service_tier=TIERS_SHOWN.get(body.service_tier, body.service_tier),
         carried=carried,
     )

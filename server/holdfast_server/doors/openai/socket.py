@@ -35,11 +35,14 @@ from holdfast_server.stores.base import UnknownRequest
 from holdfast_server.stores.log import Log
 from holdfast_server.tasks import Tasks
 
-from .naming import RESPONSE, not_found, own_id
+from .naming import RESPONSE, invalid, not_found, own_id, unsupported_value
 from .response_reel import Reel, reel_after
 from .responses_create import ResponsesIntake
 
 DOOR: Final = "openai-socket"
+
+KEY: Final = "idempotency_key"
+"""What a frame has in place of the header."""
 
 LANES_MAX: Final = 32
 """Named lanes of one connection, as OpenAI has it; and so many answers at most stream side by side."""
@@ -211,17 +214,18 @@ class _Connection:
             )
             return
         plain = {name: value for name, value in frame.items() if name not in ("type", "stream_id")}
-        if plain.pop("generate", None) is False:
-            raise Refused(
-                400, "unsupported_value", "Nothing is warmed up here; leave `generate` out.", param="generate"
-            )
-        key = plain.pop("idempotency_key", None)
+        generate = plain.pop("generate", None)
+        if generate is False:
+            raise unsupported_value("generate", "Nothing is warmed up here; leave it out.")
+        if generate is not None and generate is not True:
+            raise invalid("generate", "it is true or false.")
+        key = plain.pop(KEY, None)
         if key is not None and not isinstance(key, str):
-            raise Refused(400, "invalid", "The `idempotency_key` is a string.", param="idempotency_key")
+            raise Refused(400, "invalid", "The `idempotency_key` is a string.", param=KEY)
         creation = await self._intake.creation(
-            self._visit.owner, plain, request_id=None if key is None else id_of_key(key)
+            self._visit.owner, plain, request_id=None if key is None else id_of_key(key, KEY)
         )
-        log = (await self._intake.open(self._visit.owner, creation)).log
+        log = (await self._intake.open(self._visit.owner, creation, KEY)).log
         await self._follow(lane, log, await reel_after(log, None, extensions=creation.extensions))
 
     async def _find(self, name: str) -> Log:

@@ -8,7 +8,8 @@
     a server's tool is called  tool_execution  "Executing tool: search (create)"; its argument `action` in brackets
     a client's tool is called  tool_requested
     the tool is back           tool_result, tool_failed
-    progress of the agent      its kind, its label; a later one of the same id replaces it in place
+    progress of the agent      its kind, its label; where a later one of the same id says something else, it is told anew at
+                               the end, and the entry before it goes
     waiting, decided           waiting, decided
     the outcome                completed, failed, cancelled, timeout, interrupted
 
@@ -118,7 +119,8 @@ class Story:
 
     @property
     def percent(self) -> float | None:
-        """How much of the work is done, 0 to 100, as the agent measured it last; None while it measured nothing."""
+        """How much of the work is done, 0 to 100, as the agent measured it last; None while it measured nothing. Where it
+        counts its steps, the one that it takes now is not done."""
         if self.status == "completed":
             return 100.0
         return None if self._measured is None else self._measured[1]
@@ -196,6 +198,12 @@ class Story:
         self._entries.append(entry)
         return entry
 
+    def _take_out(self, entry: dict[str, str]) -> None:
+        for number, one in enumerate(self._entries):
+            if one is entry:  # another may look the same
+                del self._entries[number]
+                return
+
     def _started(self, event: ev.Started, *, first: bool) -> bool:
         standing = len(self._fold.parts)
         self._shown = {part: entry for part, entry in self._shown.items() if part < standing}
@@ -227,13 +235,17 @@ class Story:
         if event.part >= len(self._fold.parts) or self._fold.parts[event.part].kind != "progress":
             return
         entry = self._shown.get(event.part)
-        if entry is None:
-            self._shown[event.part] = self._tell(event, event.kind, event.label)
+        if entry is not None and entry["message"] == event.label:
+            entry["type"] = event.kind
         else:
-            entry["type"], entry["message"] = event.kind, event.label
+            if entry is not None:
+                self._take_out(entry)
+            self._shown[event.part] = self._tell(event, event.kind, event.label)
         measured = event.percent
         if measured is None and event.total and event.step is not None:
-            measured = 100.0 * event.step / event.total
+            # A step that is being taken is not done yet: nobody must be told 100 % of the last one.
+            done = event.step if event.state == "done" else event.step - 1
+            measured = 100.0 * done / event.total
         if measured is not None:
             self._measured = (event.part, min(100.0, max(0.0, measured)))
 

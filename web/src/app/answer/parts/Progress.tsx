@@ -59,13 +59,13 @@ function StepIcon({ state }: { state: ProgressPart["state"] }) {
   return <Check size={16} className={styles.good} aria-hidden="true" />;
 }
 
-/** How far a step is, from 0 to 100; null where it does not say. */
+/** How far a running step is, from 0 to 100; null where it does not say. Step 2 of 4 is being taken: one of four is done. */
 export function percentOf({
   percent,
   step,
   total,
 }: Pick<ProgressPart, "percent" | "step" | "total">): number | null {
-  const value = percent ?? (step != null && total != null && total > 0 ? (step / total) * 100 : null);
+  const value = percent ?? (step != null && total != null && total > 0 ? ((step - 1) / total) * 100 : null);
   return value === null || !Number.isFinite(value) ? null : Math.min(100, Math.max(0, value));
 }
 

@@ -174,7 +174,7 @@ describe("AnswerParts", () => {
       }) as Part;
     shown(step({ step: 2, total: 5 }), step({ label: "Up", percent: 40, state: "stopped" }));
     expect(screen.getAllByRole("list")).toHaveLength(1);
-    expect(screen.getByRole("progressbar", { name: "Read" }).getAttribute("aria-valuenow")).toBe("40");
+    expect(screen.getByRole("progressbar", { name: "Read" }).getAttribute("aria-valuenow")).toBe("20");
     expect(screen.getByText("stopped at 40 %")).toBeTruthy();
   });
 
@@ -331,6 +331,8 @@ describe("small things", () => {
   it("bounds what it says of progress and of values", () => {
     expect(percentOf({ percent: 140, step: null, total: null })).toBe(100);
     expect(percentOf({ percent: null, step: 1, total: 0 })).toBeNull();
+    expect(percentOf({ percent: null, step: 4, total: 4 })).toBe(75);
+    expect(percentOf({ percent: null, step: 0, total: 4 })).toBe(0);
     expect(pretty("x".repeat(300_000)).text.length).toBeLessThan(101_000);
     expect(pretty("{broken").isJson).toBe(false);
   });
