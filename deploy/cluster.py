@@ -19,11 +19,12 @@ from typing import Final
 
 from tests.support.programs import absence, find
 
-from .part import LOOK_S, Part, Trouble, free_port, program, say
+from .part import LOOK_S, Part, Trouble, demand_free, free_port, program, say
 from .stores import postgres_part, redis_part
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-END_S: Final = 40.0  # a node drains for 25 s, and closes its connections
+NODES_END_S: Final = 55.0  # a node drains for 25 s, and what does not let go has 30 s more
+STORES_END_S: Final = 20.0  # they write what they have, and nobody is connected any more
 RESTARTS_MAX: Final = 50  # of each part: more is a part that cannot run, which should be seen
 NODES_MAX: Final = 8  # of each role: this is one machine
 TEMPORARY: Final = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -75,11 +76,15 @@ class Whole:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self.parts: list[Part] = []
+        self._agent_files: list[str] = []
         self.stopping = False
 
     def start(self) -> None:
-        """Start everything. Raises: Trouble."""
+        """Start everything. Raises: Trouble, before anything is started if it lies in the options."""
         options, folder = self._options, Path(self._options.data).resolve()
+        self._agent_files = [str(agent_file(file)) for file in options.agent_file]
+        if find("nginx") is not None:
+            demand_free(options.port, "choose another: make cluster ARGS='--port 9000'")
         folder.mkdir(parents=True, exist_ok=True)
         redis = self._start(redis_part(folder))
         postgres, history = postgres_part(folder)
@@ -105,7 +110,7 @@ class Whole:
         say(f"cluster ready on {' '.join(addresses)}  (Ctrl-C ends it; kill any of the above, and see)")
 
     def _node(self, role: str, number: int, folder: Path, env: dict[str, str]) -> Part:
-        return self._start(node_part(f"{role}-{number}", role, folder, env, self._options.agent_file))
+        return self._start(node_part(f"{role}-{number}", role, folder, env, self._agent_files))
 
     def _start(self, part: Part) -> Part:
         self.parts.append(part)
@@ -127,19 +132,35 @@ class Whole:
 
     def stop(self) -> None:
         """End everything: nginx and nodes together, then the stores that they write to."""
-        until = time.monotonic() + END_S
         stores, nodes = self.parts[:2], self.parts[2:]
-        for group in (nodes, stores):
+        for group, end_s in ((nodes, NODES_END_S), (stores, STORES_END_S)):
+            until = time.monotonic() + end_s
             for part in group:
                 part.ask_to_end()
             for part in group:
                 part.wait_for_end(until)
 
 
+def agent_file(name: str) -> Path:
+    """The file as the nodes find it, which run in another folder. Raises: Trouble if there is none."""
+    path = Path(name).expanduser().resolve()
+    if not path.is_file():
+        raise Trouble(f"there is no file {path}, which --agent-file names")
+    return path
+
+
+def _port(text: str) -> int:
+    """A port that can be listened on. Raises: ValueError, which argparse makes a sentence of."""
+    port = int(text)
+    if not 1 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is no port; choose one from 1 to 65535")
+    return port
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run until Ctrl-C or SIGTERM."""
     parser = argparse.ArgumentParser(prog="make cluster", description=__doc__.partition("\n")[0])
-    parser.add_argument("--port", type=int, default=8080, help="of nginx (8080)")
+    parser.add_argument("--port", type=_port, default=8080, help="of nginx (8080)")
     parser.add_argument("--data", default=str(ROOT / "data" / "cluster"), help="where everything is kept")
     parser.add_argument("--gateways", type=int, default=2, choices=range(1, NODES_MAX + 1), metavar="N")
     parser.add_argument("--workers", type=int, default=2, choices=range(1, NODES_MAX + 1), metavar="N")

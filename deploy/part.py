@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -45,6 +46,18 @@ def free_port() -> int:
     raise Trouble("no free port was found on the loopback address")
 
 
+def demand_free(port: int, otherwise: str) -> None:
+    """Make sure that nobody listens there on the loopback address; `otherwise`: what to do then. Raises: Trouble."""
+    with socket.socket() as probe:
+        # As whoever listens there next: what only remembers connections that are over is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be taken ({error.strerror})"
+            raise Trouble(f"port {port} {why}; {otherwise}") from None
+
+
 class Part:
     """One process, which is started again when it ends by itself. `end`: the signal that it ends in order by; `ready`: whether it
     serves on its port, where to be connected to is not enough."""
@@ -76,6 +89,7 @@ class Part:
 
     def start(self) -> None:
         """Start it, and wait until it takes connections. Raises: Trouble."""
+        self._end_the_rest()
         self.starts += 1
         with self.log.open("ab") as log:
             # A session of its own: the terminal's Ctrl-C is for us, who end the parts in their order.
@@ -86,10 +100,17 @@ class Part:
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and self.code is None:
             with contextlib.suppress(OSError):
-                if self._ready(self.port):
+                # Somebody else may answer on its port, so it has to be there itself.
+                if self._ready(self.port) and self.code is None:
                     return
             time.sleep(LOOK_S)
         raise Trouble(f"{self.name} does not serve on port {self.port}; its log ends with\n{self.tail()}")
+
+    def _end_the_rest(self) -> None:
+        """What one that was killed left of its own session, nginx's workers say, still listens: end that too."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def ask_to_end(self) -> None:
         """Ask it to end; do not wait."""

@@ -69,6 +69,7 @@ class Connection:
         self.reconnects = 0
         self._session = session
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._has_token = bool(token)
         self._happened = happened
         self._state_changed = state_changed
         self._patience_s = patience_s
@@ -117,7 +118,7 @@ class Connection:
             try:
                 await self._connect_and_serve()
             except ConnectionLost as fatal:
-                self._fail(fatal)
+                self._fail(self._in_place(fatal))
                 return
             except _Again as error:
                 if self._closing:
@@ -244,6 +245,12 @@ class Connection:
             raise _closed(error) from None
         except TimeoutError:
             raise _Again("the network takes nothing") from None
+
+    def _in_place(self, fatal: ConnectionLost) -> ConnectionLost:
+        """The same for one who gave no token: what the server says of the protocol does not help there."""
+        if isinstance(fatal, NotAuthenticated) and not self._has_token:
+            return NotAuthenticated("This server wants a token.", code=fatal.code)
+        return fatal
 
     def _welcome(self) -> None:
         self._welcomed_at = time.monotonic()

@@ -256,3 +256,15 @@ def test_the_dialogue_is_true() -> None:
     assert told == []
     assert reader.verified == 2
     assert reader.fold.transcript().text == "Hello."
+
+
+def test_what_to_watch_names_what_is_logged() -> None:
+    """Every event that whoever runs a server is told to look for is one that the code logs."""
+    page = (DOCS / "operations.md").read_text("utf-8")
+    table = re.search(r"\| `event` \|.*?\n\n", page, re.DOTALL)
+    assert table
+    firsts = [row.split("|")[1] for row in table[0].strip().splitlines()[2:]]
+    events = [name for first in firsts for name in re.findall(r"`([^`]+)`", first)]
+    code = "".join(path.read_text("utf-8") for path in (ROOT / "server" / "holdfast_server").rglob("*.py"))
+    assert len(events) > 30
+    assert [name for name in events if f'"{name}"' not in code] == []

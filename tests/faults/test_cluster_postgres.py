@@ -75,6 +75,10 @@ async def test_away_and_back(tmp_path, redis_server, capsys, fault):
             for request_id in refused:
                 assert (await scene.post(0, request_id))[0] in {200, 202}
                 await until(partial(asked_once, scene, request_id))
+            for node in scene.cluster.nodes:
+                said = node.process.output.read_text()
+                assert said.count('"postgresql is not available"') in {1, 2, 3}  # once for each reason
+                assert said.count('"postgresql is back"') == 1
             figures(
                 capsys,
                 f"PostgreSQL {fault}: not ready for {scene.unready_s(0):.1f} s; refused within {scene.refused_s} s; "

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.needs("redis-server", "postgres"), pytest.mark.faults,
 
 SOON_S = 8.0  # a submit is refused within the second that is promised; the rest is the machine's
 FROZEN_S = 5.0  # longer than a command may take (2 s) and than a lease
+TOLD_MAX = 20  # warnings of an outage, however long it lasts: some works, each with two or three reasons
 PADDING = 4000
 PADDED = "for number = 1, ARGV[1] do redis.call('SET', 'padding:' .. number, '') end"
 LOAD_DELAY_US = (
@@ -51,6 +52,11 @@ async def test_killed_and_read_in_again(tmp_path, postgres_server, capsys):
         await scene.check(talks)
         for request_id in refused:
             await until(partial(asked_once, scene, request_id))
+        for node in scene.cluster.nodes:
+            warned = [
+                line for line in node.process.output.read_text().splitlines() if '"level": "warning"' in line
+            ]
+            assert len(warned) < TOLD_MAX, warned
         figures(
             capsys,
             f"killed, read in again: not ready for {scene.unready_s(0):.1f} s; refused within {scene.refused_s} s",

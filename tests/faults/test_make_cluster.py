@@ -6,14 +6,20 @@ import asyncio
 import os
 import re
 import signal
+import socket
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from deploy.cluster import NODES_END_S, agent_file
+from deploy.part import Part, Trouble
 from holdfast_client import connect
+from holdfast_server.config import ServerSection
 from tests.support.process import Process
 from tests.support.serving import ROOT, free_port
 
@@ -75,6 +81,64 @@ async def test_an_answer_outlives_its_worker(tmp_path):
         cluster.send(signal.SIGINT)
         assert await cluster.wait(END_S) == 0
         assert not [pid for pid in (*pids.values(), *map(int, again)) if running(pid)]
+
+
+def cluster_refuses(*arguments: str, data: Path) -> str:
+    """What the program says that ends at once because of its options."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "deploy.cluster", "--data", str(data), *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=BOUND_S, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert not data.exists(), "something was started"
+    return ended.stdout
+
+
+def test_a_port_that_is_taken_is_refused_at_once(tmp_path):
+    """Where somebody else listens nothing is started, and it is said what to do; no other server passes for the cluster."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        said = cluster_refuses("--port", str(port), data=tmp_path / "data")
+    assert said == f"cluster: port {port} is in use; choose another: make cluster ARGS='--port 9000'\n"
+
+
+def test_an_agent_file_that_is_not_there_is_refused_at_once(tmp_path):
+    """The file is looked for before anything starts, from where the person is."""
+    said = cluster_refuses("--port", str(free_port()), "--agent-file", "no_agents.py", data=tmp_path / "data")
+    assert said == f"cluster: there is no file {ROOT / 'no_agents.py'}, which --agent-file names\n"
+
+
+def test_an_agent_file_is_named_from_where_the_person_is(tmp_path, monkeypatch):
+    """Nodes, which run elsewhere, get the whole path."""
+    (tmp_path / "mine.py").touch()
+    monkeypatch.chdir(tmp_path)
+    assert agent_file("mine.py") == tmp_path / "mine.py"
+
+
+def test_a_part_that_has_ended_does_not_serve(tmp_path):
+    """A part whose process is gone has not started, whoever answers on its port."""
+
+    def answered_after_its_end(_port: int) -> bool:
+        while part.code is None:
+            time.sleep(0.01)
+        return True
+
+    part = Part("part", [sys.executable, "-c", "print('gone')"], tmp_path, 1, ready=answered_after_its_end)
+    with pytest.raises(Trouble, match="part does not serve on port 1; its log ends with\ngone"):
+        part.start()
+
+
+def test_how_long_to_wait_before_a_kill_is_one_figure():
+    """Whoever writes of it gives a server the same time to end, and a node's cluster too."""
+    more_s = 30
+    whole_s = int(ServerSection().drain_s) + more_s
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    graces = {service["stop_grace_period"] for service in services.values() if "stop_grace_period" in service}
+    assert graces == {f"{whole_s}s"}
+    assert whole_s == NODES_END_S
+    assert f"--stop-timeout {whole_s} " in (ROOT / "README.md").read_text()
+    for page in ("docs/operations.md", "docs/guarantees.md"):
+        assert f"`drain_s` and {more_s} seconds more" in (ROOT / page).read_text()
 
 
 def test_compose_has_the_same_parts():

@@ -18,7 +18,8 @@ from holdfast_client.answer import Level
 from holdfast_client.errors import AnswerLost, CommandRefused, ConnectionLost, first_of
 from holdfast_client.ids import new_id
 
-from .running import EXIT_CONNECTION, EXIT_INTERRUPTED, EXIT_OK, Settings, client_for, complain
+from .listing import printable
+from .running import EXIT_CONNECTION, EXIT_INTERRUPTED, EXIT_OK, Settings, client_for, complain, refusal
 from .screen import LineScreen, PromptScreen, Screen, dim
 from .slash import Slash
 from .story import Story, ending, markdown, verbatim, whole
@@ -117,7 +118,7 @@ class Room:
             elif line:
                 await self._say(line)
         except CommandRefused as error:
-            await self.screen.show(Text(str(error), style="red"))
+            await self.screen.show(Text(refusal(error, "/agents"), style="red"))
 
     # -- what the person sees --------------------------------------------------------------------------------
 
@@ -247,7 +248,10 @@ class Room:
         except CommandRefused as error:
             if error.code != "unknown_chat":
                 raise
-            return  # an id that is not there yet: the first message makes the chat
+            self.title = "new chat"
+            say = f"There is no chat {printable(chat_id)}; a new one begins with your first message."
+            await self.screen.show(dim(say))
+            return
         if title is None:
             rows = (await self.client.chats()).chats
             self.title = next((row.title for row in rows if row.chat_id == chat_id), chat_id)

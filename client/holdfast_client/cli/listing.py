@@ -12,7 +12,7 @@ from .running import EXIT_OK, Settings, client_for
 from .views import print_json
 
 if TYPE_CHECKING:
-    from holdfast_protocol.replies import RequestRow
+    from holdfast_protocol.replies import HitRow, RequestRow
 
 _GAP: Final = 2
 _SHORT_CELLS: Final = 16
@@ -95,8 +95,8 @@ async def search(settings: Settings, query: str, *, json: bool) -> int:
     else:
         table(
             "Found",
-            ("chat", "title", "text", ""),
-            [(h.chat_id, h.title, snippet(h.snippet), "") for h in hits],
+            ("chat", "title", "in", "text"),
+            [(h.chat_id, h.title, said_in(h), snippet(h.snippet)) for h in hits],
         )
     return EXIT_OK
 
@@ -104,6 +104,11 @@ async def search(settings: Settings, query: str, *, json: bool) -> int:
 def when(at_ms: int) -> str:
     """A time as people read it, in their own zone."""
     return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def said_in(hit: HitRow) -> str:
+    """Where a hit was found: a chat's title, a question, an answer."""
+    return {None: "title", "user": "question", "assistant": "answer"}.get(hit.role, hit.role or "")
 
 
 def snippet(text: str) -> str:
@@ -149,10 +154,10 @@ def table(
     if widths is None:
         console.print(Text(title, style="bold"))
         for row, text in zip(rows, more, strict=True):
-            rest = "  ".join(row[n] for n in shown[1:] if row[n])
             console.print(Text(row[0], style="cyan"), soft_wrap=True)
-            for line in filter(None, (rest, text)):
-                console.print(Text(f"  {line}"), no_wrap=True, overflow="ellipsis")
+            room = console.width - _GAP
+            for line in (*_lines([row[n] for n in shown[1:] if row[n]], room), *_lines([text], room)):
+                console.print(Text(" " * _GAP + line), no_wrap=True)
         return
     drawn = Table(
         title=title,
@@ -169,6 +174,36 @@ def table(
         if text:
             drawn.add_row(*([""] * (len(shown) - 1)), Text(text, style="dim"))
     console.print(drawn)
+
+
+def _lines(cells: list[str], room: int) -> list[str]:
+    """A row's cells in lines of at most `room`: what is long is shortened until all of them stand on one; where that is not
+    enough, others begin the next line."""
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    def cut(cell: str, width: int) -> str:
+        text = Text(cell)
+        text.truncate(max(1, width), overflow="ellipsis")
+        return text.plain
+
+    cells = [cell for cell in cells if cell]
+    wanted = [cell_len(cell) for cell in cells]
+    long = [n for n, width in enumerate(wanted) if width > _SHORT_CELLS]
+    spare = room - _GAP * (len(cells) - 1) - sum(width for n, width in enumerate(wanted) if n not in long)
+    if long and spare >= _LONG_CELLS_MIN * len(long):
+        # The shorter ones first: what they do not need is left to the longer ones.
+        for done, n in enumerate(sorted(long, key=lambda n: wanted[n])):
+            cells[n] = cut(cells[n], spare // (len(long) - done))
+            spare -= cell_len(cells[n])
+    lines: list[str] = []
+    for cell in cells:
+        joined = f"{lines[-1]}{' ' * _GAP}{cell}" if lines else cell
+        if lines and cell_len(joined) <= room:
+            lines[-1] = joined
+        else:
+            lines.append(cut(cell, room))
+    return lines
 
 
 def _widths(columns: list[list[str]], room: int) -> list[int] | None:

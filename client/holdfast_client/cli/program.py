@@ -10,10 +10,11 @@ import typer
 
 from holdfast_client.addresses import DEFAULT_URL
 
-from .running import EXIT_CODES, EXIT_USAGE, Settings, run, stop, typed
+from .running import EXIT_CODES, EXIT_USAGE, Commands, Settings, run, stop, typed
 
 app = typer.Typer(
     name="holdfast",
+    cls=Commands,
     help=f"Chats whose answers hold fast: detach, come back, miss nothing.\n\n{EXIT_CODES}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -271,6 +272,8 @@ def search(context: typer.Context, query: str, json: JsonLines = False) -> None:
     """Search titles and messages."""
     from .listing import search as work
 
+    if not query.strip():
+        stop("Give something to search for.", EXIT_USAGE)
     run(work(context.obj, typed(query), json=json))
 
 

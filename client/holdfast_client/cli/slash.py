@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from rich.text import Text
 
 from .asking import waits
-from .listing import snippet, when
+from .listing import printable, said_in, snippet, when
 from .screen import dim
 
 if TYPE_CHECKING:
@@ -56,8 +56,12 @@ class Slash:
                 await self._search(rest)
             case "cancel" | "approve" | "deny":
                 await self._act(name)
-            case _:
+            case "agent" | "attach" | "search":
+                await self._room.screen.show(dim(f"/{name} needs a word after it.\n{HELP}"))
+            case "help" | "":
                 await self._room.screen.show(dim(HELP))
+            case _:
+                await self._room.screen.show(dim(f"There is no command /{printable(name)}.\n{HELP}"))
 
     async def _act(self, name: str) -> None:
         talk = self._room.talks.shown()
@@ -73,7 +77,9 @@ class Slash:
     async def _search(self, query: str) -> None:
         hits = (await self._room.client.search(query)).hits
         for hit in hits:
-            await self._room.screen.show(dim(f"{hit.title}: {snippet(hit.snippet)}"))
+            await self._room.screen.show(
+                dim(f"{printable(hit.title)}, {said_in(hit)}: {snippet(hit.snippet)}")
+            )
         if not hits:
             await self._room.screen.show(dim("Nothing found."))
 

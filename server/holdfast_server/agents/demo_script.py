@@ -98,8 +98,9 @@ def full(question: str, seed: int, granted: bool | None) -> Iterator[Output]:
     if granted is not None:
         yield from _spoken(INTRO)
     yield Step("demo", "Reading the question", step=1, total=STEPS, percent=0.0)
+    counted, long = _count(words, "word"), _count(len(question), "character")
     thought = (
-        f"The question has {words} words. A demo need not understand it, but it can count. Let me use a tool."
+        f"The question has {counted}. A demo need not understand it, but it can count. Let me use a tool."
     )
     for piece in _pieces(thought):
         yield Reasoning(piece)
@@ -117,9 +118,7 @@ def full(question: str, seed: int, granted: bool | None) -> Iterator[Output]:
     yield Step("demo", "Writing", step=3, total=STEPS, percent=66.0)
     quote = question if len(question) <= QUOTE_CHARS_MAX else question[: QUOTE_CHARS_MAX - 1] + "…"
     yield from _spoken(f"## The demo answers\n\n{dice.choice(_OPENINGS)}\n\nYou wrote:\n\n> {quote}\n\n")
-    yield from _spoken(
-        f"That is **{words} words** and {len(question)} characters; the tool call above has counted.\n\n"
-    )
+    yield from _spoken(f"That is **{counted}** and {long}; the tool call above has counted.\n\n")
     yield Value("demo-count", "word_count", {"words": words, "characters": len(question)})
     tries = dice.sample(_TRIES, 3)
     yield from _spoken(
@@ -145,6 +144,10 @@ def bounded(script: Iterator[Output], words_max: int) -> Iterator[Output]:
                 yield End("length")
                 return
         yield output
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _spoken(text: str) -> Iterator[Output]:
