@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -44,7 +44,7 @@ from .feed import Feed
 from .fleet import agent_rows, make_agents
 from .ids import new_id
 from .journal import Journal
-from .leaving import abandon, left_behind
+from .leaving import abandon, left_behind, refused
 from .listening import BACKLOG, listen
 from .logs import configure
 from .notices import Notices
@@ -297,17 +297,18 @@ class Node:
 def serve(config_path: str | None = None, overrides: Mapping[str, Any] | None = None) -> int:
     """Run a server until it is told to stop; the process's exit status: 0, or 2 with one line that says what is wrong. This
     is a whole program: it takes the signals, and what agents leave running at its end ends with the process."""
+    earlier = threading.enumerate()
     try:
         config = load(config_path, overrides)
     except ConfigError as error:
         return _refuse(str(error))
     configure(config.server.log_level, config.server.log_format)
     try:
-        return asyncio.run(_serve(config))
+        return asyncio.run(_serve(config, earlier))
     except (ConfigError, Unavailable) as error:
-        return _refuse(str(error))
+        return refused(_refuse(str(error)), earlier)
     except OSError as error:
-        return _refuse(_os_error(error, config))
+        return refused(_refuse(_os_error(error, config)), earlier)
 
 
 def _refuse(reason: str) -> int:
@@ -326,8 +327,7 @@ def _os_error(error: OSError, config: Config) -> str:
     return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
 
 
-async def _serve(config: Config) -> int:
-    earlier = threading.enumerate()
+async def _serve(config: Config, earlier: Sequence[threading.Thread]) -> int:
     node = Node(config)
     stopping = asyncio.Event()
 

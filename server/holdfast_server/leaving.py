@@ -1,6 +1,6 @@
 """How a server's process ends though code of an agent's goes on: what does not end within a moment is named and abandoned.
 
-Python itself waits for every task and every thread before a process may end, for ever if need be. When a node has stopped,
+Python itself waits for every task, thread and process of its own before it may end, for ever if need be. When a node has stopped,
 all that it promised is on the disk and nobody is served any more, so nothing is gained by that wait, and a supervisor
 would take the process for one that hangs.
 """
@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterable
 from concurrent.futures import thread as thread_pools
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -35,8 +35,9 @@ POOL: Final = ("_worker", thread_pools.__file__)
 
 
 async def left_behind(earlier: Iterable[threading.Thread], wait_s: float = LEAVE_S) -> list[str]:
-    """Cancel every other task of this loop, and wait at most `wait_s` for them and for the threads that began after the
-    `earlier` ones; the names of what still goes on then, the first few of them. With none the process can end by itself."""
+    """Cancel every other task of this loop, and wait at most `wait_s` for them, for the threads that began after the
+    `earlier` ones, and for processes of `multiprocessing`; the names of what still goes on then, the first few of them. With
+    none the process can end by itself."""
     clock = asyncio.get_running_loop().time
     until = clock() + wait_s
     tasks = asyncio.all_tasks() - {task for task in [asyncio.current_task()] if task is not None}
@@ -50,10 +51,12 @@ async def left_behind(earlier: Iterable[threading.Thread], wait_s: float = LEAVE
         tasks = {Tasks("leaving").start(closing, "closing what agents began")}
         _, tasks = await asyncio.wait(tasks, timeout=max(0.0, until - clock()))
     names = sorted(task.get_name() for task in tasks)
-    known = {*earlier, threading.current_thread()}
-    while (busy := _busy(known)) and clock() < until:  # noqa: ASYNC110 - threads set no event of ours
+    _end_pools()
+    while (busy := [*_busy(earlier), *_children()]) and clock() < until:  # noqa: ASYNC110 - they set no event of ours
         await asyncio.sleep(LOOK_S)
-    names += sorted(f"thread {thread.name}" for thread in busy)
+    names += sorted(
+        f"{'thread' if isinstance(one, threading.Thread) else 'process'} {one.name}" for one in busy
+    )
     return names if len(names) <= NAMED_MAX else [*names[:NAMED_MAX], f"{len(names) - NAMED_MAX} more"]
 
 
@@ -61,14 +64,51 @@ def abandon(left: Iterable[str]) -> None:
     """End this process with 0 at once, though this still goes on in it. Only for a program whose all this is."""
     try:
         log.warning("what an agent left running is abandoned", left=list(left))
+    finally:
+        _exit(0)
+
+
+def refused(status: int, earlier: Iterable[threading.Thread]) -> int:
+    """The same for a start that failed, and whose reason was told: `status`, if nothing keeps the process from ending with it."""
+    if _busy(earlier) or _children():
+        _exit(status)
+    return status
+
+
+def _exit(status: int) -> None:
+    try:
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
-        os._exit(0)
+        # They would live on with our port and our lock, which they have from us. A signal that asks is not enough: what was
+        # forked has our handler, of a loop that does not turn there.
+        for child in _children():
+            child.kill()
+        os._exit(status)
 
 
-def _busy(known: Iterable[threading.Thread]) -> list[threading.Thread]:
-    """Threads for which the interpreter would wait."""
+def _end_pools() -> None:
+    """Tell pools of processes that nothing will be asked of them any more, as the interpreter does at its end."""
+    module = sys.modules.get("concurrent.futures.process")
+    if module is None:
+        return
+    kind = getattr(module, "_ExecutorManagerThread", ())  # nobody else knows the pools that there are
+    for thread in threading.enumerate():
+        if isinstance(thread, kind):
+            pool = thread.executor_reference()
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _children() -> list[Any]:
+    """Processes of `multiprocessing` that agents began and that still run."""
+    module = sys.modules.get("multiprocessing")
+    return [] if module is None else list(module.active_children())
+
+
+def _busy(earlier: Iterable[threading.Thread]) -> list[threading.Thread]:
+    """Threads that began after these, and for which the interpreter would wait."""
+    known = {*earlier, threading.current_thread()}
     frames = sys._current_frames()
     found = []
     for thread in threading.enumerate():

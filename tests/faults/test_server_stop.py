@@ -18,9 +18,12 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 BOUND_S = 60
 
 STUBBORN = """
-import asyncio, threading, time
+import asyncio, multiprocessing, os, threading, time
+from concurrent.futures import ProcessPoolExecutor
 
 from holdfast import agent
+
+KEPT = []
 
 
 async def deaf():
@@ -45,9 +48,21 @@ async def in_a_thread_of_its_own(context):
 
 @agent
 async def in_a_task(context):
-    context.task = asyncio.create_task(deaf(), name="deaf")
+    KEPT.append(asyncio.create_task(deaf(), name="deaf"))
     await asyncio.sleep(0)
     yield "I think."
+
+
+@agent
+async def in_a_process(context):
+    multiprocessing.get_context("fork").Process(target=time.sleep, args=(3600,), name="child", daemon=True).start()
+    yield "I think."
+
+
+@agent
+async def in_a_pool_of_processes(context):
+    KEPT.append(ProcessPoolExecutor(1, multiprocessing.get_context("fork")))
+    yield str(await asyncio.get_running_loop().run_in_executor(KEPT[-1], os.getpid))
 """
 
 
@@ -112,6 +127,23 @@ async def test_what_an_agent_left_running_keeps_no_process(tmp_path, agent, name
     assert line["left"][0].startswith(named)
 
 
+@pytest.mark.parametrize("agent", ["in_a_process", "in_a_pool_of_processes"])
+async def test_processes_of_an_agent_end_with_the_server_and_keep_no_port(tmp_path, agent):
+    """What an agent forked, at work or idle, ends with the server: the next one takes the same port and folder. A pool of
+    processes that is idle ends by itself, and is nothing to warn of."""
+    (tmp_path / "stubborn.py").write_text(STUBBORN)
+    toml = (
+        f'agent_files = ["{tmp_path / "stubborn.py"}"]\n[server]\ndrain_s = 0.2\n[store]\nlock_wait_s = 0.1'
+    )
+    async with Server(tmp_path / "server", toml=toml) as server, asyncio.timeout(BOUND_S):
+        async with connect(server.url) as client:
+            assert (await (await client.submit("Think.", agent=agent)).result()).status == "completed"
+            assert await server.process.terminate() == 0
+        abandoned = "abandoned" in server.process.tail()
+        assert abandoned == (agent == "in_a_process")
+        await server.start()
+
+
 async def test_a_second_server_on_the_same_folder_is_refused_with_the_holders_pid(tmp_path):
     """Two processes never share a folder."""
     async with Server(tmp_path, toml="[store]\nlock_wait_s = 0.1") as server:
@@ -153,6 +185,21 @@ def test_what_is_wrong_is_one_line_and_exit_2(tmp_path, toml, arguments, says):
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert says in done.stderr
+
+
+def test_a_start_that_fails_ends_though_an_agents_file_began_a_thread(tmp_path):
+    """The refusal is told, and the process ends with it."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(3600,)).start()\n1 / 0\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "main.py", "serve", "--port", str(free_port()), "--agent-file", str(file)],
+        cwd=ROOT, env={**os.environ, "HOLDFAST_STORE__FOLDER": str(tmp_path)}, capture_output=True, text=True,
+        timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert str(file) in done.stderr
 
 
 async def test_a_port_in_use_is_one_line(tmp_path):
