@@ -63,6 +63,7 @@ class Expiry:
         self._any = asyncio.Event()
         self._unread = Outage(log, "cannot read what waits", "what waits can be read again")
         self._unnoted = Outage(log, "an end could not be noted", "ends are noted again")
+        self._failing: set[Key] = set()  # of what is watched
         store.observe(self._changed)
 
     async def run(self) -> None:
@@ -89,10 +90,13 @@ class Expiry:
                 with suppress(JournalSealed, UnknownRequest):  # somebody was faster
                     await self._look(key)
             except Exception as error:  # noqa: BLE001 - whatever the store has, this end and all others must still be noted
+                self._failing.add(key)
                 self._unnoted.failed(error, request_id=key.request_id)
                 heapq.heappush(self._heap, (self._now_ms() + AGAIN_MS, key))
             else:
-                self._unnoted.over()
+                self._failing.discard(key)
+                if not self._failing:
+                    self._unnoted.over()
 
     async def _sweep(self) -> None:
         """What other nodes opened, a part of it."""

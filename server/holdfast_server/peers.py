@@ -26,14 +26,15 @@ from .stores.log import Log
 from .stores.shared import Shared
 from .tasks import Tasks
 
-TURN_S: Final = 8.0
+TURN_S: Final = 10.0
 """How long a turn is somebody's who neither asks for it again nor gives it back: a node that died with it, or stands still."""
 
 TURN_AGAIN_S: Final = 2.0
 """Whoever needs it for longer asks for it again so often; two calls may be lost."""
 
-TURN_MARGIN_S: Final = 1.0
-"""So long before it may be another's, what is done inside ends: what was sent to the store by then has arrived."""
+TURN_MARGIN_S: Final = 3.0
+"""So long before it may be another's, what is done inside ends: what was given to the store by then has arrived, though it
+may have waited for a connection."""
 
 TURN_HELD_MAX_S: Final = 60.0
 """Nobody asks for it again after so long: longer than the waits for the history and the store add up to."""
@@ -212,10 +213,11 @@ class Peers:
             if not bound.expired():
                 raise
             raise Unavailable("this could not be finished while it was its turn; try again") from None
-        finally:  # given back also if whoever had it was cancelled; what is another's by now stays so
-            ending = self._tasks.start(self._end_turn(shared, place, token), "turn")
-            if not bound.expired():  # else the store may be away for long
-                await asyncio.shield(ending)
+        finally:
+            # Given back also if whoever had it was cancelled; what is another's by now stays so. Where the time ran out it
+            # ends by itself, when nothing of what was done can be under way any more.
+            if not bound.expired():
+                await asyncio.shield(self._tasks.start(self._end_turn(shared, place, token), "turn"))
 
     async def _take_turn(self, shared: Shared, place: str, token: bytes) -> float:
         """When it was asked for, by the loop, once it was got. Raises: Unavailable."""

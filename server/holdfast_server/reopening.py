@@ -99,6 +99,7 @@ class Reopening:
         self._missing: dict[Key, None] = {}
         self._all = True  # a node that starts may be the first after a failure
         self._failure: Unavailable | None = None  # why some were passed over in this sweep
+        self._begin_at = 0  # at which of the newest: behind the last, where a sweep did not come to all
 
     def lost(self, _: Log) -> None:
         """The store has lost something: look at everything."""
@@ -117,7 +118,10 @@ class Reopening:
         missing, self._missing = self._missing, {}
         await self._look(list(missing), again=True)
         newest = await self._rows.open_keys(before, NEWEST)
-        await self._look([key for _, key in newest if key not in missing])
+        keys = [key for _, key in newest if key not in missing]
+        first = self._begin_at if self._begin_at < len(keys) else 0
+        _, looked = await self._look([*keys[first:], *keys[:first]])
+        self._begin_at = (first + looked) % len(keys) if keys else 0
         if len(newest) < NEWEST:
             self._all, self._after = False, None
             return
@@ -128,8 +132,11 @@ class Reopening:
         try:
             while after is not None:
                 some = await self._rows.open_keys(before, IN_TURN, after)
-                over = await self._look([key for _, key in some if key not in missing])
+                rest = [place for place in some if place[1] not in missing]
+                over, looked = await self._look([key for _, key in rest])
                 after = some[-1] if len(some) == IN_TURN else None
+                if looked < len(rest):
+                    after = rest[looked - 1]
                 idle += over * 2 < len(some)
                 slow = not everything or self._failure is not None  # what is away is waited for
                 if slow and (idle >= IDLE_PAGES or clock() - began > SWEEP_S):
@@ -139,17 +146,19 @@ class Reopening:
             raise
         self._after = after
 
-    async def _look(self, keys: Sequence[Key], *, again: bool = False) -> int:
-        """How many of them were over."""
+    async def _look(self, keys: Sequence[Key], *, again: bool = False) -> tuple[int, int]:
+        """How many of them were over, and at how many it looked: those behind are left where that takes too long."""
         ended: list[Key] = []
+        looked = 0
         clock = asyncio.get_running_loop().time
         began = clock()
         for first in range(0, len(keys), AT_ONCE):
-            if self._failure is not None and clock() - began > SWEEP_S:
+            if first and self._failure is not None and clock() - began > SWEEP_S:
                 if again:
                     self._missing = dict.fromkeys(keys[first:]) | self._missing
                 break
             some = keys[first : first + AT_ONCE]
+            looked += len(some)
             heads = await asyncio.gather(*map(self._store.head, some), return_exceptions=True)
             for key, head in zip(some, heads, strict=True):
                 if isinstance(head, BaseException):
@@ -158,7 +167,7 @@ class Reopening:
                     ended.append(key)
         if ended:
             await self._rows.ended(ended)
-        return len(ended)
+        return len(ended), looked
 
     async def _without(self, key: Key, why: BaseException, *, again: bool) -> None:
         """The store has no row of it, or could not say. Raises: what neither passes nor stays as it is."""

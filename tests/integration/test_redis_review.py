@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,14 +11,15 @@ import msgspec
 import pytest
 
 from holdfast_protocol import events as ev
-from holdfast_server.stores.base import StoreError, Summary, Unavailable
+from holdfast_server.stores.base import Owner, StoreError, Summary, Unavailable
 from holdfast_server.stores.redis import appends, follow, wire
+from holdfast_server.stores.redis.calls import Calls
 from holdfast_server.stores.redis.keys import prefix_of
 from holdfast_server.stores.redis.link import Call
 from tests.support.journals import ANN, Clock, accepted_of, asked
 from tests.support.redis_rig import RedisServer
 from tests.support.redis_stores import Peer, peers, photograph, put_back, same, stored, until
-from tests.support.scribe import cancelled, decision, key, steer, text_of
+from tests.support.scribe import Held, cancelled, decision, key, steer, text_of
 
 pytestmark = [pytest.mark.needs("redis-server")]
 
@@ -237,3 +239,69 @@ async def test_a_loss_that_was_mended_is_forgotten(redis_server: RedisServer) ->
         await until(lambda: place.behind_at is None)
         assert not seen.lost
         assert isinstance(seen.events[-1], ev.Delta)
+
+
+async def test_trouble_ends_with_the_server_that_had_it(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a server has refused that is asked for nothing any more is no trouble, as soon as its successor takes it."""
+    at: object = None
+    monkeypatch.setattr(Calls, "server_of", lambda calls, tag: at)
+    async with peers(redis_server.url, Clock(), 1) as (a,):
+        for before, then in (("old", "new"), (None, "newer")):
+            at = before
+            held = await a.running(f"r-{then}")
+            through = a.store._link.call_many
+            refused = asyncio.Event()
+
+            async def refusing(calls: Sequence[Call], refused: asyncio.Event = refused) -> list[Any]:
+                refused.set()
+                return [Unavailable("It is away.")] * len(calls)
+
+            a.store._link.call_many = refusing  # type: ignore[method-assign]
+            held.say("some")
+            await refused.wait()
+            await until(lambda: a.store._appends.trouble)
+            a.store._link.call_many = through  # type: ignore[method-assign]
+            at = then
+            await held.writer.flush()
+            assert a.store._appends.trouble is None
+
+
+async def test_slots_move_under_appends(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever they are from one call to the next, and whatever becomes of calls: of one journal there is one at a time, nothing
+    is left waiting, and all that was put is there in its order."""
+    dice = random.Random(3)
+    monkeypatch.setattr(Calls, "server_of", lambda calls, tag: dice.choice([None, 1, 2]))
+    under_way: set[Any] = set()
+    twice: set[Any] = set()
+    async with peers(redis_server.url, Clock(), 1) as (a,):
+        through = a.store._link.call_many
+
+        async def lossy(calls: Sequence[Call]) -> list[Any]:
+            its = {call.args[1] for call in calls if call.function in {"append", "finish", "restore"}}
+            twice.update(its & under_way)
+            under_way.update(its)
+            try:
+                await asyncio.sleep(dice.choice([0, 0.001, 0.003]))
+                answers = await through(calls)
+                return [Unavailable("lost")] * len(calls) if its and dice.random() < 0.1 else answers
+            finally:
+                under_way.difference_update(its)
+
+        held = [await a.running(f"r{number}", owner=Owner("acme", f"u{number % 3}")) for number in range(6)]
+        a.store._link.call_many = lossy  # type: ignore[method-assign]
+
+        async def write(one: Held) -> None:
+            for number in range(20):
+                one.say(f"{number} ")
+                await asyncio.sleep(dice.choice([0, 0.001, 0.003]))
+                if dice.random() < 0.1:
+                    a.store._appends.repair(one.log)
+            await one.complete()
+
+        async with asyncio.timeout(10):
+            await asyncio.gather(*map(write, held))
+        assert not twice
+        assert {text_of(one.log) for one in held} == {"".join(f"{number} " for number in range(20))}
+        assert all(one.log.sealed for one in held)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import pytest
@@ -229,3 +231,36 @@ async def test_a_second_look_that_fails_is_made_again(world, monkeypatch):
             await world.sweep.sweep()
     await world.sweep.sweep()
     assert (await world.store.log(record.key)).record == record
+
+
+@pytest.mark.parametrize("newest", [20, 4])
+async def test_a_sweep_that_is_slow_goes_on_where_it_stopped(world, monkeypatch, newest):
+    """Where one that is away is waited for, those behind it are looked at by the next sweeps, among the newest and beyond."""
+    for name, value in {
+        "NEWEST": newest,
+        "IN_TURN": 6,
+        "AT_ONCE": 1,
+        "IDLE_PAGES": 1,
+        "SWEEP_S": 0.0,
+    }.items():
+        monkeypatch.setattr(reopening, name, value)
+    records = []
+    for number in range(12):
+        records.append(world.accept(f"r{number}"))
+        world.clock.now += 1
+    away = {records[5].key, records[-1].key}  # the newest, and one in the middle
+    head = world.store.head
+
+    async def refusing(key):
+        if key in away:
+            await asyncio.sleep(0.001)
+            raise Unavailable("its server is away")
+        return await head(key)
+
+    monkeypatch.setattr(world.store, "head", refusing)
+    world.clock.now += AFTER_MS + 1
+    for _ in range(40):
+        with contextlib.suppress(Unavailable):
+            await world.sweep.sweep()
+    there = {record.key for record in records if world.store.live(record.key) is not None}
+    assert there == {record.key for record in records} - away

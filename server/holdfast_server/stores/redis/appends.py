@@ -214,7 +214,7 @@ class Appends:
                 continue
             if isinstance(answer, StoreError):
                 lane.refused(str(answer))
-                self._refused(pen)
+                self._refused(pen, lane)
                 continue
             lane.refusal = None
             if not self._settle(pen, call, answer):
@@ -263,15 +263,18 @@ class Appends:
             inputs, accounts, *end_of(journal), *fields, *rest, *entries_of(journal, pen.place.ends),
         ))  # fmt: skip
 
-    def _refused(self, pen: Pen) -> None:
+    def _refused(self, pen: Pen, lane: Lane[Pen | Writer]) -> None:
         """Redis did not take it, or did not say: the same again after a pause."""
         pen.pause_s = min(RETRY_MAX_S, pen.pause_s * 2 or RETRY_FIRST_S)
         pen.writer.queued = True
-        asyncio.get_running_loop().call_later(pen.pause_s, self._resume, pen)
+        asyncio.get_running_loop().call_later(pen.pause_s, self._resume, pen, lane)
 
-    def _resume(self, pen: Pen) -> None:
+    def _resume(self, pen: Pen, refused: Lane[Pen | Writer]) -> None:
         if not self._closing:
-            self._lanes.put(self._lane(pen), pen)
+            lane = self._lane(pen)
+            if lane is not refused:
+                refused.refusal = None  # it is not asked any more
+            self._lanes.put(lane, pen)
 
     def _settle(self, pen: Pen, call: Call, answer: Any) -> bool:
         """Do what the answer says; False if the claim has ended by it. An append may have been under way as a look found that

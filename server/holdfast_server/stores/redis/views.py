@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from holdfast_server.stores.base import StoreError, Unavailable
 
-from .address import Place
+from .address import Place, shown
 from .wire import Wire
 
 SLOTS = 16384
@@ -44,16 +44,29 @@ class View(NamedTuple):
 
 
 async def view_of(wire: Wire) -> View:
-    """Ask this server. Raises: StoreError."""
+    """Ask this server. Raises: StoreError, also if what it says is no table."""
+    said = await wire.ask("CLUSTER", "SLOTS")
+    fields = await _state(wire)
+    try:
+        return _read(wire.place, said, fields)
+    except (ValueError, TypeError, IndexError) as error:
+        raise Unavailable(
+            f"Redis at {shown(wire.place)} does not tell its slots as a cluster does."
+        ) from error
+
+
+def _read(asked: Place, said: Any, fields: dict[bytes, bytes]) -> View:
+    """Raises: ValueError, TypeError, IndexError."""
     table: list[tuple[int, int, Place]] = []
     known: list[Place] = []
-    for first, last, *nodes in await wire.ask("CLUSTER", "SLOTS"):
-        places = [_place(node, wire.place) for node in nodes][:SERVERS_MAX]
+    for first, last, *nodes in said:
+        places = [_place(node, asked) for node in nodes][:SERVERS_MAX]
         known += places
+        if not 0 <= int(first) <= int(last) < SLOTS:
+            raise ValueError(f"no slots: {first} to {last}")
         table.append((int(first), int(last), places[0]))
-    fields = await _state(wire)
     return View(
-        wire.place,
+        asked,
         tuple(sorted(table)),
         tuple(dict.fromkeys(known))[:SERVERS_MAX],
         fields.get(b"cluster_state", b"ok") == b"ok",
@@ -65,10 +78,12 @@ async def view_of(wire: Wire) -> View:
 async def _state(wire: Wire) -> dict[bytes, bytes]:
     """How it finds the cluster; nothing where the user may not ask."""
     try:
-        said: bytes = await wire.ask("CLUSTER", "INFO")
+        said = await wire.ask("CLUSTER", "INFO")
     except StoreError as error:
         if wire.lost.is_set():
             raise Unavailable(wire.reason) from error
+        return {}
+    if not isinstance(said, bytes):
         return {}
     lines = (line.partition(b":") for line in said.splitlines())
     return {name: value.strip() for name, _, value in lines}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+import pytest
+
+from holdfast_server.stores.base import Unavailable
 from holdfast_server.stores.redis.address import Place
-from holdfast_server.stores.redis.views import SLOTS, View, believed, settled
+from holdfast_server.stores.redis.views import SLOTS, View, believed, settled, view_of
+from holdfast_server.stores.redis.wire import Wire
 
 A, B, C, R = [("10.0.0.1", port) for port in (1, 2, 3, 4)]
 OLD = ((0, 5000, A), (5001, 10000, B), (10001, SLOTS - 1, C))
@@ -47,3 +51,30 @@ def test_who_sees_the_fewest_was_cut_off() -> None:
     views = [view(A, ok=False, served=5001), view(B, ok=False, served=11383), view(C, ok=False, served=11383)]
     assert believed(views, set()) is views[1]
     assert [one.worse_than(views[1]) for one in views] == [True, False, False]
+
+
+class Said:
+    """A connection to a server that says this of its slots."""
+
+    place = A
+
+    def __init__(self, slots: object) -> None:
+        self.slots = slots
+
+    async def ask(self, *command: str) -> Any:
+        return (
+            self.slots
+            if command == ("CLUSTER", "SLOTS")
+            else b"cluster_state:ok\r\ncluster_slots_ok:16384\r\n"
+        )
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [[[0, 5]], [[0]], [[0, 5, [b"h", None]]], [[0, 5, [b"\xff", 1]]], [[0, SLOTS, [b"h", 1]]], 7, [b"OK"]],
+)
+async def test_what_is_no_table_is_not_taken_for_one(slots: object) -> None:
+    """A server that answers like none of a cluster is one that cannot be asked: others are, and the look-up goes on."""
+    with pytest.raises(Unavailable):
+        await view_of(cast("Wire", Said(slots)))
+    assert (await view_of(cast("Wire", Said([[0, 5, [b"", 1]]])))).table == ((0, 5, A),)
