@@ -24,11 +24,13 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 # Prints what was acknowledged, each line after the call returned: a request's name and how many words of it are durable.
 CHILD = """
 import asyncio, itertools, sys
+import structlog
 from holdfast_server.stores.sqlite import SqliteStore
 from tests.support.journals import Clock
 from tests.support.scribe import Scribe, key
 
 folder, round_ = sys.argv[1], int(sys.argv[2])
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 def tell(*words):
     sys.stdout.write(" ".join(map(str, words)) + "\\n")
@@ -78,7 +80,7 @@ def live_and_die(folder: Path, number: int, life_s: float) -> list[list[str]]:
     try:
         assert child.stdout is not None
         first = child.stdout.readline()
-        assert first == "ready\n", child.communicate()[1]
+        assert first in {"ready\n", ""}, first  # nothing, where it did not start: its errors say why
         time.sleep(life_s)
     finally:
         child.send_signal(signal.SIGKILL)
