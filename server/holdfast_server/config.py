@@ -212,8 +212,9 @@ def load(
     environ: Mapping[str, str] | None = None,
 ) -> Config:
     """The configuration in force. `overrides` are dotted paths (`server.port`) from the command line; without `path`
-    the file that `HOLDFAST_CONFIG` names is read, or else `holdfast.toml` in the working folder if it is there. Without any agent, the demo agent is there, and the
-    OpenAI one before it where `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set. Raises: ConfigError."""
+    the file that `HOLDFAST_CONFIG` names is read, or else `holdfast.toml` in the working folder if it is there. Without any
+    agent, the demo agent is there, and the OpenAI one before it where `OPENAI_API_KEY` or `OPENAI_BASE_URL` is set. Raises:
+    ConfigError."""
     environ = os.environ if environ is None else environ
     tree = _read(path) if path is not None else _read_named(environ.get(PATH_VARIABLE))
     sources: Sources = {}

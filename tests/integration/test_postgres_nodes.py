@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from msgspec.structs import replace
 from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from holdfast_protocol.replies import ReaderRow
 from holdfast_server.batches import Batch, BatchItem
@@ -147,6 +149,37 @@ async def test_a_request_is_accepted_once_by_two_nodes(nodes: tuple[Chats, Chats
         )
         assert sorted(map(bool, told)) == [False] * 7 + [True]
     assert len(await nodes[0].acceptances.open_before(2**60, 100)) == 20
+
+
+async def test_who_meets_the_same_request_coming_and_going_is_not_refused(
+    nodes: tuple[Chats, Chats], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two looks of one node another takes the row back, and a third accepts the same again: no conflict."""
+    mine, its = (node.acceptances for node in nodes)
+    record = asked("r1")
+    mark = await its.accept(record, accepted_of(record))
+    meanwhile = [its.take_back(record.key, mark), its.accept(record, accepted_of(record))]
+    through = mine._database.write
+
+    class Slow:
+        """A connection between whose statements others have time."""
+
+        def __init__(self, connection: AsyncConnection) -> None:
+            self.dialect = connection.dialect
+            self._connection = connection
+
+        async def execute(self, *args: Any) -> Any:
+            done = await self._connection.execute(*args)
+            if meanwhile:
+                await meanwhile.pop(0)
+            return done
+
+    async def write(work: Any, **terms: Any) -> Any:
+        return await through(lambda connection: work(Slow(connection)), **terms)
+
+    monkeypatch.setattr(mine._database, "write", write)
+    assert await mine.accept(record, accepted_of(record)) == 0
+    assert meanwhile == []
 
 
 async def test_rows_that_two_nodes_add_to(nodes: tuple[Chats, Chats]) -> None:

@@ -79,9 +79,10 @@ class AcceptanceRows:
                     return now
                 if (await connection.execute(_FOUND, same)).rowcount > 0:
                     return 0
-                if (await connection.execute(_HASH, _of(record.key))).one_or_none() is not None:
+                row = (await connection.execute(_HASH, _of(record.key))).one_or_none()
+                if row is not None and row.body_hash != record.body_hash:
                     raise RequestConflict(record.key.request_id)
-                # else it was forgotten just now
+                # else it was forgotten just now, and perhaps accepted again
 
         return await self._database.write(work, singly=True)
 
