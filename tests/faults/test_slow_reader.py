@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 
@@ -68,6 +69,7 @@ async def test_readers_that_stop_reading(tmp_path, no_progress_s):
         Upstream() as upstream,
         Server(tmp_path, toml=openai_toml(upstream.base_url, extra=extra)) as server,
         connect(server.url) as client,
+        contextlib.AsyncExitStack() as ended,
     ):
         big = [await client.submit(scripted("Say it.", BIG)) for _ in range(2)]
         for answer in big:
@@ -85,7 +87,10 @@ async def test_readers_that_stop_reading(tmp_path, no_progress_s):
         cursor = next(push["next"] for push in reversed(one.pushes) if push["type"] == "page")
 
         before = rss_bytes(server.process.pid)
+        ended.callback(one.close)
         stalled = [await stall(server, [answer.request_id for answer in big]) for _ in range(STALLED)]
+        for ws in stalled:
+            ended.callback(ws.close)
         ports = {ws.address[1] for ws in (*stalled, one)}
         queues: list[int] = []
         while sum(size > 0 for size in queues) < STALLED:
@@ -113,5 +118,4 @@ async def test_readers_that_stop_reading(tmp_path, no_progress_s):
         shown = text_of(one.pushes, "live")
         assert shown + text_of(again.pushes, "live") == expected_text(LIVE)
         assert len(upstream.log.of("live")) == 1
-        for ws in (*stalled, one, again):
-            ws.close()
+        again.close()

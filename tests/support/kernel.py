@@ -26,13 +26,13 @@ class Link(NamedTuple):
 
 def links(local_port: int) -> list[Link]:
     """The ends that belong to this local port, listening ones left out."""
-    found = []
+    found: dict[int, Link] = {}  # what changes while it is read may be listed twice
     for line in (PROC / "net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         local, remote = (int(end.rpartition(":")[2], 16) for end in fields[1:3])
         if local == local_port and fields[3] != LISTENING:
-            found.append(Link(local, remote, fields[3], int(fields[4].partition(":")[0], 16)))
-    return found
+            found[remote] = Link(local, remote, fields[3], int(fields[4].partition(":")[0], 16))
+    return list(found.values())
 
 
 def rss_bytes(pid: int) -> int:
