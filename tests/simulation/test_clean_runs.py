@@ -13,7 +13,7 @@ FIRST_SEED = 0
 SEEDS_MIN = 150
 """Fewer than this is no test, however slow the machine."""
 
-BUDGET_S = float(os.environ.get("HOLDFAST_SIMULATION_S", "12"))
+BUDGET_S = float(os.environ.get("HOLDFAST_SIMULATION_S", "8"))
 """What the suite spends on seeds; `python -m tests.simulation --seeds N` spends as much as one likes."""
 
 
