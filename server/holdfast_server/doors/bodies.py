@@ -141,7 +141,7 @@ def check_query(visit: Visit, *known: str) -> None:
 def idempotent_id(visit: Visit) -> str | None:
     """The request id that an Idempotency-Key stands for: the key itself where it can be an id, else a name made of it. The
     same key is the same request for as long as that is kept. Raises: Refused."""
-    key = sole(visit.request, "Idempotency-Key")
+    key = sole(visit.request, KEY_HEADER)
     if key is None:
         return None
     return id_of_key(key.strip().strip('"'))

@@ -88,6 +88,11 @@ class Refused(Exception):
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
 
+def conflict(param: str) -> Refused:
+    """The id, which was given as `param`, is that of another request."""
+    return Refused(409, "request_conflict", ADVICE["request_conflict"], param=param)
+
+
 def refused_of(error: Exception, doing: str = "") -> Refused:
     """What went wrong, as a refusal. What nobody foresaw is logged under a number, and only the number is told."""
     if isinstance(error, Refused):

@@ -17,7 +17,7 @@ from holdfast_server.doors.http_desk import HttpDesk
 from holdfast_server.doors.lost import LogLost
 from holdfast_server.doors.own_words import Fields, in_own_words
 from holdfast_server.doors.reception import Visit
-from holdfast_server.doors.refusal import ADVICE, Refused
+from holdfast_server.doors.refusal import Refused, conflict
 from holdfast_server.doors.streaming import wait_until
 from holdfast_server.projections.base import Asked
 from holdfast_server.projections.dialects import CannotHonour, Story, Terms
@@ -118,7 +118,7 @@ class Asking:
         try:
             return (await desk.requests.submit(visit.owner, submission, envelope=envelope)).log
         except RequestConflict:
-            raise Refused(409, "request_conflict", ADVICE["request_conflict"], param=KEY_HEADER) from None
+            raise conflict(KEY_HEADER) from None
         except ProtocolError as error:
             raise in_own_words(error, fields) from None
 

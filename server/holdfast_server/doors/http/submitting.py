@@ -7,8 +7,8 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from holdfast_server.doors.bodies import idempotent_id
-from holdfast_server.doors.refusal import ADVICE, Refused
+from holdfast_server.doors.bodies import KEY_HEADER, idempotent_id
+from holdfast_server.doors.refusal import Refused, conflict
 from holdfast_server.doors.streaming import wait_until
 from holdfast_server.journal import place
 from holdfast_server.requests import Opened
@@ -32,8 +32,7 @@ async def submit(asked: Asked) -> web.StreamResponse:
     try:
         opened = await open_request(asked, new)
     except RequestConflict:
-        named_by = "Idempotency-Key" if new.request_id is None else "request_id"
-        raise Refused(409, "request_conflict", ADVICE["request_conflict"], param=named_by) from None
+        raise conflict(KEY_HEADER if new.request_id is None else "request_id") from None
     log = opened.log
     headers = addresses(asked, log)
     media = preferred(visit.request.headers, (JSON, SSE, NDJSON))

@@ -16,7 +16,7 @@ from holdfast_protocol.commands import InputMessage, Submission
 from holdfast_protocol.errors import ProtocolError
 from holdfast_server.doors.bodies import KEY_HEADER, convert
 from holdfast_server.doors.own_words import Fields, in_own_words
-from holdfast_server.doors.refusal import ADVICE, Refused
+from holdfast_server.doors.refusal import Refused, conflict
 from holdfast_server.projections.response_envelope import NOTED_AS, ResponsesEnvelope
 from holdfast_server.requests import Opened, Requests
 from holdfast_server.stores.base import Owner, RequestConflict
@@ -124,7 +124,7 @@ async def accept(
         if isinstance(error, ProtocolError) and error.code != "request_conflict":
             raise in_own_words(error, fields) from None
         # No id was given but by the key.
-        raise Refused(409, "request_conflict", ADVICE["request_conflict"], param=key_param) from None
+        raise conflict(key_param) from None
 
 
 class ResponsesIntake:

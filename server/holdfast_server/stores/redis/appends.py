@@ -186,9 +186,8 @@ class Appends:
                 pen.queued = False
                 pen.fail(self._end_of(pen.log))
                 continue
-            if (home := self._lane(pen)) is not lane:
-                lane.refusal = None  # it is not asked any more
-                self._lanes.put(home, pen)
+            if self._lane(pen) is not lane:
+                self._again(pen, lane)
                 continue
             pen.writer.queued = False
             if pen in asked:
@@ -269,12 +268,16 @@ class Appends:
         pen.writer.queued = True
         asyncio.get_running_loop().call_later(pen.pause_s, self._resume, pen, lane)
 
-    def _resume(self, pen: Pen, refused: Lane[Pen | Writer]) -> None:
+    def _resume(self, pen: Pen, lane: Lane[Pen | Writer]) -> None:
         if not self._closing:
-            lane = self._lane(pen)
-            if lane is not refused:
-                refused.refusal = None  # it is not asked any more
-            self._lanes.put(lane, pen)
+            self._again(pen, lane)
+
+    def _again(self, pen: Pen, before: Lane[Pen | Writer]) -> None:
+        """It waits where its slot is now; it was in that lane before."""
+        lane = self._lane(pen)
+        if lane is not before:
+            before.refusal = None  # that server is not asked any more
+        self._lanes.put(lane, pen)
 
     def _settle(self, pen: Pen, call: Call, answer: Any) -> bool:
         """Do what the answer says; False if the claim has ended by it. An append may have been under way as a look found that

@@ -44,7 +44,6 @@ class Login:
 
     user: str | None = None
     password: str | None = field(default=None, repr=False)
-    database: int = 0
     tls: Tls | None = None
     name: str = ""
 
@@ -54,7 +53,6 @@ class Login:
         return cls(
             user=address.user,
             password=address.password,
-            database=address.database,
             tls=address.tls,
             name=name,
         )
@@ -111,7 +109,6 @@ async def connection_to(place: Place, login: Login) -> Plain:
     connection = (Secure if login.tls else Plain)(
         host=host,
         port=port,
-        db=login.database,
         username=login.user,
         password=login.password or "" if login.user else login.password,
         protocol=2,
