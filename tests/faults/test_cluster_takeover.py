@@ -1,6 +1,6 @@
 """A worker is killed, frozen or cut off from Redis while it runs answers in every state: other nodes go on with them in time.
 
-Three nodes, a lease of one second. One of them runs an answer of each kind when it is taken away. Of each it is known
+Three nodes, a short lease. One of them runs an answer of each kind when it is taken away. Of each it is known
 when Redis gave it to its next holder, by Redis's own clock, what every reader saw, what the upstream was asked, and what the
 one that was away tried to write when it came back.
 """

@@ -57,8 +57,8 @@ async def test_every_stream_comes_at_once(tmp_path):
 
 async def test_keep_alives_hold_an_idle_stream_open(tmp_path):
     """A stream in which nothing happens for longer than nginx waits for its server stays open; without them it is cut."""
-    conf = "    proxy_read_timeout 1s;\n"
-    idle_s = 2.5  # more than twice what nginx waits
+    conf = "    proxy_read_timeout 2s;\n"  # longer than a busy machine stands still of itself
+    idle_s = 4.5  # more than twice that
     async with behind(tmp_path / "a", toml="[doors]\nkeep_alive_s = 0.25\n", conf=conf) as rig:
         upstream, _, nginx, http = rig
         async with AsyncExitStack() as stack:

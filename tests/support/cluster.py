@@ -28,7 +28,8 @@ Role = Literal["gateway", "worker", "both"]
 
 BOTH: Role = "both"
 
-LEASE_S = 1.0
+LEASE_S = 2.5
+"""Short, so that a test can wait for its end, and longer than a busy machine stands still of itself: nobody is to be taken for dead but by the test."""
 
 DEMO_TOML = """
 [agents.demo]
