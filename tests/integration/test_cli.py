@@ -10,49 +10,17 @@ import pty
 import re
 import signal
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import pytest
 
 from holdfast_protocol import commands as cmd
 from holdfast_protocol import events as ev
+from tests.support.command_line import ROOT, ended, environment, holdfast, started
 from tests.support.fake_peer import TOKEN
 from tests.support.fake_server import FakeServer, Writer
 
-ROOT = Path(__file__).resolve().parents[2]
 MARKDOWN = "# Head\n\nSome **bold** words.\n\n- one\n- two\n\n```python\nx = 1\n```\n"
-
-
-@dataclass
-class Ended:
-    """How a run ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
-    return {**kept, "PYTHONUNBUFFERED": "1", **more}
-
-
-async def started(*arguments: str, **env: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "main.py", *arguments, cwd=ROOT, env=environment(**env),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-
-
-async def holdfast(*arguments: str, given: str = "", **env: str) -> Ended:
-    """Run to the end."""
-    process = await started(*arguments, **env)
-    async with asyncio.timeout(30):
-        out, err = await process.communicate(given.encode())
-    assert process.returncode is not None
-    return Ended(process.returncode, out.decode(), err.decode())
 
 
 async def markdown(writer: Writer) -> None:
@@ -166,14 +134,12 @@ async def test_interrupt_lets_go_and_says_how_to_come_back():
         assert process.stdout is not None
         async with asyncio.timeout(60):
             assert await process.stdout.readexactly(11) == b"It begins, "
-            process.send_signal(signal.SIGINT)
-            _, err = await process.communicate()
+        process.send_signal(signal.SIGINT)
+        left = await ended(process)
         (request_id,) = server.core.journals
-        assert process.returncode == 130
-        assert (
-            err.decode()
-            == f"holdfast: detached; the answer goes on. Come back with: holdfast attach {request_id}\n"
-        )
+        assert (left.code, left.err) == (
+            130, f"holdfast: detached; the answer goes on. Come back with: holdfast attach {request_id}\n",
+        )  # fmt: skip
         assert not server.core.journals[request_id].fold.sealed
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from holdfast_protocol import events as ev
 from holdfast_server.app import Node
 from holdfast_server.config import load
 from holdfast_server.stores.base import key_of
+from tests.support.command_line import holdfast
 from tests.support.door import Client, Rig, serving
 from tests.support.journals import ANN
 
@@ -317,17 +317,6 @@ async def test_new_commands_are_within_the_rate(tmp_path: Path) -> None:
 # -- the command line --------------------------------------------------------------------------------------------
 
 
-async def holdfast(*arguments: str) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "main.py", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    async with asyncio.timeout(30):
-        out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
-
-
 async def test_the_command_line_looks_too(tmp_path: Path) -> None:
     """`ls --all` and `inspect` show an operator everybody's, as people read it and as JSON; others are refused."""
     async with serving(Rig(tmp_path)) as rig:
@@ -341,20 +330,20 @@ async def test_the_command_line_looks_too(tmp_path: Path) -> None:
             await until_ended(ann, "r")
         hers = ("--url", rig.url, "--token", "ann-token")
         ops = ("--url", rig.url, "--token", "ops-token")
-        code, out, _ = await holdfast(*ops, "ls", "--all")
-        assert (code, out.split("\t")[:3]) == (0, ["r", "acme/ann", "completed"])
-        assert "\x1b" not in out
-        code, out, _ = await holdfast(*ops, "ls", "--all", "--json")
-        assert (code, json.loads(out)["owner"]) == (0, "acme/ann")
-        code, _, err = await holdfast(*hers, "ls", "--all")
-        assert code != 0
-        assert "operators" in err
-        code, out, _ = await holdfast(*hers, "inspect", "r")
-        assert code == 0
-        assert "\x1b" not in out
-        lines = dict(line.split("\t", 1) for line in out.splitlines())
+        ended = await holdfast(*ops, "ls", "--all")
+        assert (ended.code, ended.out.split("\t")[:3]) == (0, ["r", "acme/ann", "completed"])
+        assert "\x1b" not in ended.out
+        ended = await holdfast(*ops, "ls", "--all", "--json")
+        assert (ended.code, json.loads(ended.out)["owner"]) == (0, "acme/ann")
+        ended = await holdfast(*hers, "ls", "--all")
+        assert ended.code != 0
+        assert "operators" in ended.err
+        ended = await holdfast(*hers, "inspect", "r")
+        assert ended.code == 0
+        assert "\x1b" not in ended.out
+        lines = dict(line.split("\t", 1) for line in ended.out.splitlines())
         assert (lines["status"], lines["tokens"]) == ("completed (stop)", "5 in, 7 out")
-        assert any("page/1\twebsocket" in line for line in out.splitlines())
-        code, out, _ = await holdfast(*ops, "inspect", "r", "--owner", "acme/ann", "--json")
-        assert (code, json.loads(out)["request"]["owner"]) == (0, "acme/ann")
-        assert (await holdfast(*ops, "inspect", "r"))[0] != 0
+        assert any("page/1\twebsocket" in line for line in ended.out.splitlines())
+        ended = await holdfast(*ops, "inspect", "r", "--owner", "acme/ann", "--json")
+        assert (ended.code, json.loads(ended.out)["request"]["owner"]) == (0, "acme/ann")
+        assert (await holdfast(*ops, "inspect", "r")).code != 0
