@@ -47,8 +47,9 @@ lint: $(READY) try-packages ## format, style, strict types, direction of imports
 	@$(call web,biome check --error-on-warnings --log-level=error)
 
 check: lint ## lint, then the quick tests: what to run before a commit
-	@$(call web,vitest run --reporter=dot)
-	HOLDFAST_LEFT_OUT="$$($(NO_WEB))" $(PY) -m pytest -q -n $(JOBS) $(QUICK) $(ARGS)
+	@{ $(call web,vitest run --reporter=dot); } >web/vitest.log 2>&1 & page=$$!; \
+	HOLDFAST_LEFT_OUT="$$($(NO_WEB))" $(PY) -m pytest -q -n $(JOBS) $(QUICK) $(ARGS); rest=$$?; \
+	wait $$page; page=$$?; cat web/vitest.log; test $$rest$$page = 00
 
 faults: $(READY) ## kill, stop and starve real processes
 	$(PY) -m pytest -m faults $(ARGS)
