@@ -303,3 +303,33 @@ async def test_nobody_waits_for_ever_for_a_reader_that_failed(redis_server: Redi
         await a.store._follow.close()
         with pytest.raises(Unavailable):
             await asyncio.wait_for(a.store._follow.sync(log), 5)
+
+
+@pytest.mark.parametrize("method", ["_call", "_landed", "grow"])
+async def test_a_round_that_fails_is_made_again(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Whatever a bug of ours makes of one answer's turn, it and its neighbours end, every byte once."""
+    async with peers(redis_server.url, Clock(), 2, lease_s=20) as (a, b):
+        helds = [await a.running(f"r{number}") for number in range(3)]
+        of: Any = a.store._shelf if method == "grow" else a.store._appends
+        real, failures = getattr(of, method), [RuntimeError("a bug"), RuntimeError("the same")]
+
+        def buggy(*arguments: Any) -> Any:
+            if method == "grow":  # it fails with half of its work done
+                real(*arguments)
+            if failures:
+                raise failures.pop()
+            return real(*arguments)
+
+        monkeypatch.setattr(of, method, buggy)
+        for held in helds:
+            held.say("once")
+        async with asyncio.timeout(20):
+            await asyncio.gather(*(held.complete() for held in helds))
+            for number in range(3):
+                log = await b.store.log(key(f"r{number}"))
+                assert log is not None
+                while not log.sealed:  # noqa: ASYNC110  # what others see
+                    await asyncio.sleep(0.01)
+                assert text_of(log) == "once"

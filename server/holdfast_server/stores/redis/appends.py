@@ -176,9 +176,21 @@ class Appends:
 
     async def _round(self, lane: Lane[Pen | Writer]) -> None:
         """Send what waits in this lane, and take in what came of it."""
-        pens: list[Pen] = []
-        calls: list[Call] = []
         asked: set[Pen] = set()
+        try:
+            await self._through(lane, self._gather(lane, asked))
+        except Exception:  # a bug of ours; nobody else would send what was taken out of the lane
+            log.exception("a round of appends failed; what it did not settle is sent again")
+            for pen in asked:
+                if self._pens.get(pen.claim.log) is pen and not pen.writer.queued:
+                    self._refused(pen, lane)
+        finally:
+            for pen in asked:
+                pen.lane = None
+
+    def _gather(self, lane: Lane[Pen | Writer], asked: set[Pen]) -> list[tuple[Pen, Call]]:
+        """Take what waits, up to a bound, and find what to ask for it; all that was taken is in `asked`."""
+        calls: list[tuple[Pen, Call]] = []
         size = 0
         while lane.dirty and size < BATCH_BYTES_MAX:
             pen = lane.dirty.popleft()
@@ -197,18 +209,13 @@ class Appends:
             call = self._call(pen)
             if call is not None:
                 pen.lane = lane
-                pens.append(pen)
-                calls.append(call)
-        try:
-            await self._through(lane, pens, calls)
-        finally:
-            for pen in pens:
-                pen.lane = None
+                calls.append((pen, call))
+        return calls
 
-    async def _through(self, lane: Lane[Pen | Writer], pens: list[Pen], calls: list[Call]) -> None:
-        answers = await self._calls.many(calls)
+    async def _through(self, lane: Lane[Pen | Writer], calls: list[tuple[Pen, Call]]) -> None:
+        answers = await self._calls.many([call for _, call in calls])
         ended: list[tuple[Pen, Any]] = []
-        for pen, call, answer in zip(pens, calls, answers, strict=True):
+        for (pen, call), answer in zip(calls, answers, strict=True):
             if self._pens.get(pen.claim.log) is not pen:
                 continue
             if isinstance(answer, StoreError):
@@ -311,7 +318,6 @@ class Appends:
         """Redis holds what was under way."""
         journal, flight = pen.claim.log, pen.flight
         assert flight is not None
-        pen.flight = None
         tail = journal.tail
         self._shelf.grow(journal, flight.base, flight.events)
         if flight.effect.row:
@@ -326,6 +332,7 @@ class Appends:
             self._ends.keep(pen.claim)
         if journal.tail > tail:
             self._shelf.touch(journal)
+        pen.flight = None  # only now: whoever fails before this does it again, with the same events at the same place
         pen.writer.committed()
         if pen.writer.unsettled:  # it was put while the call was made again
             self._queue(pen)
