@@ -38,6 +38,9 @@ CLIENT_NAMES: Final = frozenset({"HOLDFAST_URL", "HOLDFAST_TOKEN", "HOLDFAST_COD
 PATH_VARIABLE: Final = "HOLDFAST_CONFIG"
 """Names the file where the command line names none."""
 
+USUAL_FILE: Final = "holdfast.toml"
+"""In the working folder; read if it is there and no other is named."""
+
 Sources = dict[tuple[str, ...], str]
 """Who set what stands at a path: a variable's name, or nothing for the command line, which names itself."""
 
@@ -217,7 +220,7 @@ def load(
     ConfigError."""
     environ = os.environ if environ is None else environ
     tree = _read(path) if path is not None else _read_named(environ.get(PATH_VARIABLE))
-    sources: Sources = {}
+    sources: Sources = {(): str(path or environ.get(PATH_VARIABLE) or USUAL_FILE)}
     for name, text in sorted(environ.items()):
         if name.startswith(PREFIX) and name not in CLIENT_NAMES and name != PATH_VARIABLE:
             steps = name.removeprefix(PREFIX).lower().split("__")
@@ -278,7 +281,7 @@ def _read_named(path: str | None) -> dict[str, Any]:
 
 
 def _read(path: str | Path | None) -> dict[str, Any]:
-    file = Path(path) if path is not None else Path("holdfast.toml")
+    file = Path(path) if path is not None else Path(USUAL_FILE)
     if path is None and not file.exists():
         return {}
     try:
@@ -329,7 +332,7 @@ def _typed(tree: Any, kind: type[T], below: str, sources: Sources) -> T:
 
 
 def _source(path: str, what: str, sources: Sources) -> str:
-    """The variable that set what is wrong at that path, or nothing: a file names no line, but a variable has a name."""
+    """What set what is wrong at that path: a variable, or else the file; nothing where it was the command line, or nobody."""
     steps = tuple(re.split(r"[.\[]", path)) if path else ()
     unknown = re.search(r"unknown field `(.*)`", what)
     if unknown is not None:
@@ -339,7 +342,8 @@ def _source(path: str, what: str, sources: Sources) -> str:
             return sources[steps[:length]]
     if "missing required" in what:
         return ""
-    return next((name for set_at, name in sources.items() if steps and set_at[: len(steps)] == steps), "")
+    below = (name for set_at, name in sources.items() if steps and set_at[: len(steps)] == steps)
+    return next(below, sources[()])
 
 
 def _choices(kind: Any, where: str) -> list[str]:
