@@ -32,9 +32,8 @@ def environment(**more: str) -> dict[str, str]:
 
 async def started(*arguments: str, **env: str) -> asyncio.subprocess.Process:
     """A run that has begun; give it to `ended`, or end it otherwise."""
-    if (
-        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):  # a shell's present to what it runs in the background
+    # A shell has what it runs in the background ignore Ctrl-C, and that is inherited.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     return await asyncio.create_subprocess_exec(
         sys.executable, "main.py", *arguments, cwd=ROOT, env=environment(**env),

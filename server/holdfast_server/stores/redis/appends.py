@@ -332,9 +332,8 @@ class Appends:
             self._ends.keep(pen.claim)
         if journal.tail > tail:
             self._shelf.touch(journal)
-        pen.flight = (
-            None  # only now: whoever fails before this does it again, with the same events at the same place
-        )
+        # Only now: a round that fails before this is made again with the same events, at the same place.
+        pen.flight = None
         pen.writer.committed()
         if pen.writer.unsettled:  # it was put while the call was made again
             self._queue(pen)
