@@ -34,9 +34,10 @@ explain: ## this list
 run: $(READY) try-page ## serve on http://127.0.0.1:8080, with SQLite in ./data
 	@exec $(PY) main.py serve $(ARGS)
 
+# Whoever has nothing left to do takes over what others have not begun: slow tests stand together, in the middle.
 test: $(READY) try-page programs ## run every test there is; at the end, name what could not run here
 	@$(call web,vitest run --reporter=dot)
-	HOLDFAST_LEFT_OUT="$$($(NO_WEB))" $(PY) -m pytest -n $(JOBS) $(ARGS)
+	HOLDFAST_LEFT_OUT="$$($(NO_WEB))" $(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 lint: $(READY) try-packages ## format, style, strict types, direction of imports
 	$(BIN)/ruff format --check --quiet .
