@@ -42,7 +42,11 @@ async def test_torn_connections_lose_and_double_nothing(redis_server: RedisServe
     dice = random.Random(7)
     async with FaultProxy("127.0.0.1", redis_server.port) as proxy:
         url = f"redis://127.0.0.1:{proxy.port}/0"
-        async with peers(url, Clock(), 1) as (a,), peers(redis_server.url, Clock(), 1) as (b,):
+        long = {"lease_s": 60}  # torn at any byte, renewals may fail for as long as a lease
+        async with (
+            peers(url, Clock(), 1, **long) as (a,),
+            peers(redis_server.url, Clock(), 1, **long) as (b,),
+        ):
             held = await a.running()
             seen = await b.store.log(key())
             proxy.plan = lambda number: CutAfter(dice.randrange(500, 6000), "down", "rst")
