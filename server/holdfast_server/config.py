@@ -42,7 +42,7 @@ USUAL_FILE: Final = "holdfast.toml"
 """In the working folder; read if it is there and no other is named."""
 
 Sources = dict[tuple[str, ...], str]
-"""Who set what stands at a path: a variable's name, or nothing for the command line, which names itself."""
+"""Who set what stands at a path: a variable's name, or nothing for the command line, which names itself. At (): the file."""
 
 
 class ConfigError(Exception):

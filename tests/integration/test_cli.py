@@ -16,9 +16,10 @@ import pytest
 
 from holdfast_protocol import commands as cmd
 from holdfast_protocol import events as ev
-from tests.support.command_line import ROOT, ended, environment, holdfast, started
+from tests.support.command_line import ended, environment, holdfast, started
 from tests.support.fake_peer import TOKEN
 from tests.support.fake_server import FakeServer, Writer
+from tests.support.serving import ROOT
 
 MARKDOWN = "# Head\n\nSome **bold** words.\n\n- one\n- two\n\n```python\nx = 1\n```\n"
 

@@ -21,7 +21,6 @@ from tests.support.command_line import holdfast
 from tests.support.door import Client, Rig, serving
 from tests.support.journals import ANN
 
-ROOT = Path(__file__).resolve().parents[2]
 ANNS = {"request_id": "r", "chat_id": "c", "text": "A secret question, Größe?"}
 
 

@@ -329,7 +329,5 @@ async def test_a_round_that_fails_is_made_again(
             await asyncio.gather(*(held.complete() for held in helds))
             for number in range(3):
                 log = await b.store.log(key(f"r{number}"))
-                assert log is not None
-                while not log.sealed:  # noqa: ASYNC110  # what others see
-                    await asyncio.sleep(0.01)
+                await log.wait_sealed()
                 assert text_of(log) == "once"

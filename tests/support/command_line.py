@@ -7,9 +7,8 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.serving import ROOT
 
 END_S = 60.0
 """An interpreter with its imports takes a second or two on a busy machine; what takes this long hangs."""
